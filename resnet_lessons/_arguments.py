@@ -1,0 +1,91 @@
+"""Argument checks that speak in one sentence: the value, what was expected, and the cure."""
+
+import difflib
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+import torch
+
+
+def whole_number(name: str, value: object, minimum: int = 1) -> int:
+    """Return `value` as an int, or say why it cannot be one.
+
+    Raises:
+        TypeError: `value` is no whole number (booleans count as none).
+        ValueError: `value` is below `minimum`.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(
+            f"{name} is {value!r}, but it must be a whole number of at least {minimum}; "
+            f"pass for example {name}={max(minimum, 1)}."
+        )
+    if value < minimum:
+        raise ValueError(
+            f"{name} is {value}, but it must be at least {minimum}; "
+            f"pass for example {name}={max(minimum, 1)}."
+        )
+    return int(value)
+
+
+def real_number(name: str, value: object, minimum: float = 0.0, *, above: bool = False) -> float:
+    """Return `value` as a float of at least `minimum` (or strictly above it), or say why not.
+
+    Raises:
+        TypeError: `value` is no real number.
+        ValueError: `value` is too small, infinite or not a number.
+    """
+    bound = f"{'above' if above else 'at least'} {minimum:g}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, but it must be a number {bound}; pass a float.")
+    number = float(value)
+    fits = number > minimum if above else number >= minimum
+    if not fits or number == float("inf"):
+        raise ValueError(
+            f"{name} is {value}, but it must be a finite number {bound}; choose another {name}."
+        )
+    return number
+
+
+def one_of(name: str, value: object, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`, else name the choices and the nearest one.
+
+    Raises:
+        ValueError: `value` is none of `choices`.
+    """
+    choices = list(choices)
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
+        cure = f"did you mean {near[0]!r}?" if near else "choose one of them."
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} is {value!r}, but it must be one of {listed}; {cure}")
+    return value
+
+
+def image_batch(x: torch.Tensor, channels: int, owner: str) -> None:
+    """Check that `x` is a float batch N×C×H×W with `channels` channels, as `owner` needs it.
+
+    Raises:
+        TypeError: `x` is no tensor, or holds whole numbers (raw uint8 images, say).
+        ValueError: `x` has not four dimensions, or not `channels` channels.
+    """
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(
+            f"{owner} was given a {type(x).__name__}, but it takes a tensor N×C×H×W; "
+            "convert it first, for example with torch.as_tensor."
+        )
+    if not x.is_floating_point():
+        raise TypeError(
+            f"{owner} was given {x.dtype} values, but it computes with floats; "
+            "scale the images first, for example with data.normalize(images)."
+        )
+    if x.dim() != 4:
+        raise ValueError(
+            f"{owner} was given a tensor of shape {tuple(x.shape)}, but it takes four dimensions "
+            "N×C×H×W; add the missing one, for example with x.unsqueeze(0)."
+        )
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"{owner} was given {x.shape[1]} channels (input shape {tuple(x.shape)}), but it was "
+            f"built for {channels}; build it with in_channels={x.shape[1]}, or make the module "
+            f"before it give out {channels} channels."
+        )
