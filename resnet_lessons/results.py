@@ -1,0 +1,140 @@
+"""Reading and writing measured runs: files of JSON lines, one line an epoch, each with its origin.
+
+Lines are only ever written by training, never by hand. A run is written whole, when it is over, so
+an interrupted one leaves no half behind.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from resnet_lessons._arguments import one_of
+from resnet_lessons.data import Dataset
+from resnet_lessons.training import Epoch, History
+
+PACKAGE = Path(__file__).parent
+# In a clone the folder stands beside the package; an installed package carries a copy.
+FOLDER = next(
+    (
+        folder
+        for folder in (PACKAGE.parent / "results", PACKAGE / "_results")
+        if any(folder.glob("*.jsonl"))
+    ),
+    PACKAGE.parent / "results",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stored training.
+
+    Attributes:
+        net: `"plain"` or `"residual"`.
+        depth: layers with weights.
+        seed: of the weights, the order of the images and the augmentation.
+        data_set: name of the data set.
+        epochs: what was measured, as `History` has it.
+        origin: where and when: device, processor, torch version, commit, date, recipe.
+    """
+
+    net: str
+    depth: int
+    seed: int
+    data_set: str
+    epochs: tuple[Epoch, ...]
+    origin: dict
+
+    @property
+    def label(self) -> str:
+        return f"{self.net}-{self.depth}"
+
+
+def available() -> list[str]:
+    """Names of the stored experiments."""
+    return sorted(file.stem for file in FOLDER.glob("*.jsonl"))
+
+
+def read(experiment: str) -> list[Run]:
+    """All runs stored for an experiment, sorted by net, depth and seed.
+
+    Raises:
+        ValueError: no such experiment is stored, or its file is damaged.
+    """
+    one_of("experiment", experiment, available())
+    grouped: dict[tuple, list[dict]] = {}
+    for number, line in enumerate(
+        (FOLDER / f"{experiment}.jsonl").read_text(encoding="utf-8").splitlines(), 1
+    ):
+        try:
+            record = json.loads(line)
+            key = (record["net"], record["depth"], record["seed"])
+        except (json.JSONDecodeError, KeyError) as error:
+            raise ValueError(
+                f"line {number} of results/{experiment}.jsonl is damaged ({error}), but each line "
+                "must be one measured epoch; restore the file from the repository."
+            ) from error
+        grouped.setdefault(key, []).append(record)
+    figures = [figure.name for figure in dataclasses.fields(Epoch)]
+    return [
+        Run(
+            *key,
+            data_set=records[0]["data_set"],
+            epochs=tuple(Epoch(**{name: record[name] for name in figures}) for record in records),
+            origin=records[0]["origin"],
+        )
+        for key, records in sorted(grouped.items())
+    ]
+
+
+def write(
+    experiment: str, net: str, depth: int, data: Dataset, history: History, recipe: dict
+) -> None:
+    """Append a finished training to an experiment: all its epochs, in one write."""
+    shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.name}
+    origin = {"recipe": recipe, **_origin(data.device)}
+    lines = [
+        json.dumps({**shared, **dataclasses.asdict(epoch), "origin": origin}) for epoch in history
+    ]
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / f"{experiment}.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _origin(device: torch.device) -> dict:
+    """Where a measurement was made, as far as it may matter to who reads it."""
+    if device.type == "cuda":
+        processor = torch.cuda.get_device_name(device)
+    else:
+        processor = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    return {
+        "device": device.type,
+        "processor": processor,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "date": date.today().isoformat(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit the code stands at, with a + where the working tree differs from it."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=PACKAGE,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()

@@ -1,0 +1,89 @@
+"""Run a named experiment into `results/`: `python -m resnet_lessons.sweep degradation-mini`.
+
+An experiment is a list of trainings that differ in network, depth and seed alone. Trainings that
+are stored already are skipped, so an interrupted sweep goes on where it was.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from resnet_lessons import results
+from resnet_lessons.cifar import cifar_resnet
+from resnet_lessons.data import Dataset, load
+from resnet_lessons.training import train
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Which networks are trained, on what, and how.
+
+    Attributes:
+        depths: layers of the networks; each is trained plain and residual.
+        seeds: each draws its own weights and order of images.
+        width: channels of the first stage.
+        data: loads the images.
+        recipe: keyword arguments of `train`.
+    """
+
+    depths: tuple[int, ...]
+    seeds: tuple[int, ...]
+    width: int
+    data: Callable[[], Dataset]
+    recipe: dict
+
+
+EXPERIMENTS = {
+    "degradation-mini": Experiment(
+        depths=(8, 20, 32, 44, 56),
+        seeds=(0, 1, 2),
+        width=8,
+        data=lambda: load("fashion-mnist-mini").pooled(2),
+        recipe={"epochs": 12, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4},
+    ),
+}
+
+
+def sweep(name: str) -> None:
+    """Train what experiment `name` still lacks and store it, one training at a time."""
+    experiment = EXPERIMENTS[name]
+    stored = set()
+    if name in results.available():
+        stored = {(run.net, run.depth, run.seed) for run in results.read(name)}
+    wanted = [
+        (net, depth, seed)
+        for seed in experiment.seeds
+        for depth in experiment.depths
+        for net in ("plain", "residual")
+        if (net, depth, seed) not in stored
+    ]
+    print(f"{name}: {len(stored)} trainings stored, {len(wanted)} to go")
+    data = experiment.data()
+    for net, depth, seed in wanted:
+        torch.manual_seed(seed)
+        model = cifar_resnet(
+            depth,
+            residual=net == "residual",
+            width=experiment.width,
+            in_channels=data.in_channels,
+            num_classes=data.num_classes,
+        )
+        history = train(
+            model, data, **experiment.recipe, seed=seed, label=f"{net}-{depth} seed {seed}"
+        )
+        if history.stopped and history.stopped.startswith("Interrupted"):
+            raise SystemExit("Stopped; what is finished is stored. Run again to go on.")
+        recipe = {**experiment.recipe, "width": experiment.width}
+        results.write(name, net, depth, data, history, recipe)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiment", choices=sorted(EXPERIMENTS))
+    sweep(parser.parse_args().experiment)
+
+
+if __name__ == "__main__":
+    main()
