@@ -46,6 +46,19 @@ def real_number(name: str, value: object, minimum: float = 0.0, *, above: bool =
     return number
 
 
+def true_or_false(name: str, value: object) -> bool:
+    """Return `value` if it is True or False: a word or a number would silently count as True.
+
+    Raises:
+        TypeError: `value` is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"{name} is {value!r}, but it must be True or False; pass for example {name}=True."
+        )
+    return value
+
+
 def one_of(name: str, value: object, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`, else name the choices and the nearest one.
 
@@ -81,7 +94,8 @@ def image_batch(x: torch.Tensor, channels: int, owner: str) -> None:
     if x.dim() != 4:
         raise ValueError(
             f"{owner} was given a tensor of shape {tuple(x.shape)}, but it takes four dimensions "
-            "N×C×H×W; add the missing one, for example with x.unsqueeze(0)."
+            "N×C×H×W; reshape it, for example with x.unsqueeze(0) if it is one image C×H×W, or "
+            "x.unsqueeze(1) if it is a batch N×H×W of grey images."
         )
     if x.shape[1] != channels:
         raise ValueError(

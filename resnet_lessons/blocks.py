@@ -108,17 +108,23 @@ class PaddingShortcut(nn.Module):
 
     Input N×in_channels×H×W, output N×out_channels×⌈H/stride⌉×⌈W/stride⌉. No parameters. The zero
     channels stand behind the copied ones.
+
+    Raises:
+        TypeError, ValueError: an argument is no positive whole number, or out_channels is below
+            in_channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
+        whole_number("in_channels", in_channels)
+        whole_number("out_channels", out_channels)
+        self.stride = whole_number("stride", stride)
         if out_channels < in_channels:
             raise ValueError(
                 f"out_channels is {out_channels}, but a padding shortcut can only add channels to "
                 f"the {in_channels} it gets; use shortcut='projection' to reduce them."
             )
         self.new_channels = out_channels - in_channels
-        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         x = x[:, :, :: self.stride, :: self.stride]

@@ -54,6 +54,7 @@ def predict(
         TypeError, ValueError: an argument is no positive whole number.
     """
     whole_number("epochs", epochs)
+    whole_number("batch_size", batch_size, minimum=2)
     whole_number("steps", steps)
     trial = copy.deepcopy(model).to(data.device).train()
     optimizer = torch.optim.SGD(trial.parameters(), lr=0.0, momentum=0.9, weight_decay=1e-4)
@@ -79,8 +80,10 @@ def _seconds(work) -> float:
 
 def in_words(seconds: float) -> str:
     """A duration as a person says it: `"40 seconds"`, `"3 minutes"`, `"2.5 hours"`."""
+    if seconds < 1.5:
+        return "1 second"
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{round(seconds)} seconds"
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.1f} hours"

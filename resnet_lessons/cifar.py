@@ -9,7 +9,7 @@ differs is the addition alone, which makes the pair fit for an experiment.
 import torch
 from torch import Tensor, nn
 
-from resnet_lessons._arguments import image_batch, whole_number
+from resnet_lessons._arguments import image_batch, true_or_false, whole_number
 from resnet_lessons.blocks import BasicBlock, PlainBlock, conv3x3, he_init
 
 
@@ -80,7 +80,7 @@ def cifar_resnet(
     Raises:
         TypeError, ValueError: an argument is out of its range, or depth is not 6n+2.
     """
-    whole_number("depth", depth, minimum=8)
+    depth = whole_number("depth", depth, minimum=8)
     if (depth - 2) % 6:
         below, above = depth - (depth - 2) % 6, depth + 6 - (depth - 2) % 6
         raise ValueError(
@@ -88,7 +88,7 @@ def cifar_resnet(
         )
     return CifarResNet(
         depth,
-        bool(residual),
+        true_or_false("residual", residual),
         whole_number("width", width),
         whole_number("in_channels", in_channels),
         whole_number("num_classes", num_classes),

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -40,10 +41,17 @@ def gradient_norms(model: nn.Module, data: Dataset, images: int = 512) -> list[L
     Raises:
         TypeError, ValueError: `images` is no whole number between 2 and the size of the set.
     """
-    batch = data.take(train=whole_number("images", images, minimum=2)).train
-    trial = copy.deepcopy(model).to(data.device).train()
+    if whole_number("images", images, minimum=2) > len(data.train):
+        raise ValueError(
+            f"images is {images}, but {data.name} has only {len(data.train)} training images; "
+            f"pass at most images={len(data.train)}."
+        )
+    batch = data.take(train=images).train
+    trial = copy.deepcopy(model).to(data.device).train().requires_grad_()
     trial.zero_grad()
-    F.cross_entropy(trial(data.normalize(batch.images)), batch.labels).backward()
+    devices = [data.device] if data.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):  # layers such as dropout draw random numbers
+        F.cross_entropy(trial(data.normalize(batch.images)), batch.labels).backward()
     return [
         LayerGradient(name, layer.weight.grad.norm().item(), layer.weight.norm().item())
         for name, layer in trial.named_modules()

@@ -15,7 +15,7 @@ The mended twin has the same stem and the same shapes and differs in these two p
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lessons._arguments import image_batch, whole_number
+from resnet_lessons._arguments import image_batch, true_or_false, whole_number
 from resnet_lessons.blocks import BasicBlock, conv3x3
 
 # Between these sizes the last average-pool gets 3×3 to 5×5 pixels and leaves the 1×1 that the
@@ -45,6 +45,7 @@ class LessonNineBlock(nn.Module):
         self.in_channels = whole_number("in_channels", in_channels)
         whole_number("out_channels", out_channels)
         whole_number("stride", stride)
+        true_or_false("projection", projection)
         if not projection and (in_channels != out_channels or stride != 1):
             raise ValueError(
                 f"the block turns {in_channels} channels into {out_channels} at stride {stride}, "
@@ -91,11 +92,12 @@ def lesson_nine(in_channels: int = 3, num_classes: int = 10, faithful: bool = Tr
         faithful: the article's own block (`LessonNineBlock`), or He et al.'s (`BasicBlock`).
 
     Raises:
-        TypeError, ValueError: an argument is no positive whole number; in the forward pass, the
-            input has other channels, or less than 71 or more than 166 pixels a side.
+        TypeError, ValueError: an argument is out of its range; in the forward pass, the input has
+            other channels, or less than 71 or more than 166 pixels a side.
     """
     whole_number("in_channels", in_channels)
     whole_number("num_classes", num_classes)
+    true_or_false("faithful", faithful)
 
     def block(channels_in: int, channels_out: int, stride: int = 1) -> nn.Module:
         if faithful:

@@ -44,9 +44,9 @@ class ResNet(nn.Module):
         stem: str = "imagenet",
     ) -> None:
         super().__init__()
-        if len(layers) != len(STAGE_CHANNELS):
+        if not isinstance(layers, Sequence) or len(layers) != len(STAGE_CHANNELS):
             raise ValueError(
-                f"layers is {tuple(layers)!r}, but a ResNet has {len(STAGE_CHANNELS)} stages; "
+                f"layers is {layers!r}, but a ResNet has {len(STAGE_CHANNELS)} stages; "
                 "give one number of blocks for each, for example (2, 2, 2, 2)."
             )
         self.in_channels = whole_number("in_channels", in_channels)

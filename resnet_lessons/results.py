@@ -67,36 +67,46 @@ def read(experiment: str) -> list[Run]:
     Raises:
         ValueError: no such experiment is stored, or its file is damaged.
     """
+    if not available():
+        raise ValueError(
+            f"experiment is {experiment!r}, but no measured runs are stored in {FOLDER}; restore "
+            "the folder from the repository, or measure: python -m resnet_lessons.sweep."
+        )
     one_of("experiment", experiment, available())
-    grouped: dict[tuple, list[dict]] = {}
+    figures = [figure.name for figure in dataclasses.fields(Epoch)]
+    runs: dict[tuple, Run] = {}
     for number, line in enumerate(
         (FOLDER / f"{experiment}.jsonl").read_text(encoding="utf-8").splitlines(), 1
     ):
         try:
             record = json.loads(line)
             key = (record["net"], record["depth"], record["seed"])
-        except (json.JSONDecodeError, KeyError) as error:
+            epoch = Epoch(**{name: record[name] for name in figures})
+            run = runs.get(key) or Run(*key, record["data_set"], (), record["origin"])
+            if epoch.epoch != len(run.epochs) + 1:
+                raise ValueError(f"epoch {epoch.epoch} follows {len(run.epochs)} others")
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"line {number} of results/{experiment}.jsonl is damaged ({error}), but each line "
-                "must be one measured epoch; restore the file from the repository."
+                f"line {number} of results/{experiment}.jsonl is damaged ({error!r}), but each "
+                "line must be one measured epoch; restore the file from the repository."
             ) from error
-        grouped.setdefault(key, []).append(record)
-    figures = [figure.name for figure in dataclasses.fields(Epoch)]
-    return [
-        Run(
-            *key,
-            data_set=records[0]["data_set"],
-            epochs=tuple(Epoch(**{name: record[name] for name in figures}) for record in records),
-            origin=records[0]["origin"],
-        )
-        for key, records in sorted(grouped.items())
-    ]
+        runs[key] = dataclasses.replace(run, epochs=(*run.epochs, epoch))
+    return [runs[key] for key in sorted(runs)]
 
 
 def write(
     experiment: str, net: str, depth: int, data: Dataset, history: History, recipe: dict
 ) -> None:
-    """Append a finished training to an experiment: all its epochs, in one write."""
+    """Append a finished training to an experiment: all its epochs, in one write.
+
+    Raises:
+        ValueError: the training finished no epoch.
+    """
+    if not history.epochs:
+        raise ValueError(
+            f"the history of {history.label} has no finished epoch, but a stored run must have at "
+            f"least one; see why it ended: {history.stopped}"
+        )
     shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.name}
     origin = {"recipe": recipe, **_origin(data.device)}
     lines = [

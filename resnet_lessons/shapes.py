@@ -97,13 +97,8 @@ class ShapeTable(Sequence):
 
     def _cells(self) -> tuple[list[list[str]], list[list[str]]]:
         """The body and the footer; what no row shows has a line of its own in the footer."""
-        shapes = _text(self.input), _text(self.output)
-        total = ["total", self.kind, *shapes, f"{self.parameters:,}", f"{self.multiply_adds:,}"]
-        body = [
-            [r.name or "(model)", r.kind, _text(r.input), _text(r.output)]
-            + [f"{r.parameters:,}", f"{r.multiply_adds:,}"]
-            for r in self.rows
-        ]
+        body = [_line(row.name or "(model)", row) for row in self.rows]
+        total = _line("total", self)
         parameters = self.parameters - sum(row.parameters for row in self.rows)
         multiply_adds = self.multiply_adds - sum(row.multiply_adds for row in self.rows)
         rest = ["in no row", "", "", "", f"{parameters:,}", f"{multiply_adds:,}"]
@@ -195,10 +190,8 @@ class _Recorder:
             for module in self.model.modules():
                 undo.callback(setattr, module, "training", module.training)
                 module.training = False  # not by eval(), which a module may override
-                hook = module.register_forward_pre_hook(self.enter, with_kwargs=True)
-                undo.callback(hook.remove)
-                hook = module.register_forward_hook(self.leave, with_kwargs=True)
-                undo.callback(hook.remove)
+                undo.callback(module.register_forward_pre_hook(self.enter, with_kwargs=True).remove)
+                undo.callback(module.register_forward_hook(self.leave, with_kwargs=True).remove)
             yield
 
     def enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -290,6 +283,11 @@ def _text(shapes: Shapes) -> str:
     if any(isinstance(size, tuple) for size in shapes):
         return ", ".join(map(_text, shapes))
     return "×".join(map(str, shapes)) or "scalar"
+
+
+def _line(name: str, row: ShapeRow | ShapeTable) -> list[str]:
+    numbers = f"{row.parameters:,}", f"{row.multiply_adds:,}"
+    return [name, row.kind, _text(row.input), _text(row.output), *numbers]
 
 
 def _html_row(cells: Sequence[str], scope: str = "row") -> str:

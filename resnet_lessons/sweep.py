@@ -75,6 +75,9 @@ def sweep(name: str) -> None:
         )
         if history.stopped and history.stopped.startswith("Interrupted"):
             raise SystemExit("Stopped; what is finished is stored. Run again to go on.")
+        if not history.epochs:
+            print(f"{history.label} is not stored: {history.stopped}")
+            continue
         recipe = {**experiment.recipe, "width": experiment.width}
         results.write(name, net, depth, data, history, recipe)
 

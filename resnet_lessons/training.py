@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -132,7 +133,7 @@ def train(
         label: what the training is called; default, the name of the model's class.
         live: called with the history after every epoch; True for a curve that grows in the
             notebook; default, a curve where there is a notebook to show it in.
-        progress: show a bar with loss, error and time left.
+        progress: show a bar with both errors and the time left.
 
     Returns:
         What each finished epoch measured. A loss that stops being finite ends the training: a
@@ -159,7 +160,6 @@ def train(
     history = History(label or type(model).__name__, seed)
     generator = torch.Generator().manual_seed(seed)
     batches = len(batch_indices(len(data.train), batch_size))
-    was_training = model.training
     bar = tqdm(
         total=epochs * batches,
         desc=history.label,
@@ -171,7 +171,7 @@ def train(
     # Layers that draw random numbers, such as dropout, draw them from the seed too, and the
     # reader's own random state is put back at the end.
     devices = [data.device] if data.device.type == "cuda" else []
-    with bar, torch.random.fork_rng(devices):
+    with bar, torch.random.fork_rng(devices), _in_mode(model, training=True):
         torch.manual_seed(seed)
         try:
             for number in range(1, epochs + 1):
@@ -202,7 +202,7 @@ def train(
                 report(history)
         except KeyboardInterrupt:
             history.stopped = (
-                f"Interrupted in epoch {len(history) + 1} of {epochs}; "
+                f"Interrupted in epoch {min(len(history) + 1, epochs)} of {epochs}; "
                 f"the {len(history)} finished epochs are kept."
             )
             bar.set_postfix_str(history.stopped)
@@ -213,8 +213,6 @@ def train(
                 "for infinite values in the weights."
             )
             warnings.warn(history.stopped, RuntimeWarning, stacklevel=2)
-        finally:
-            model.train(was_training)
     return history
 
 
@@ -304,9 +302,7 @@ def evaluate(
     one_of("split", split, ("test", "train"))
     whole_number("batch_size", batch_size)
     chosen = getattr(data, split)
-    was_training = model.training
-    model.eval()
-    try:
+    with _in_mode(model, training=False):
         loss = torch.zeros((), dtype=torch.float64, device=data.device)
         wrong = torch.zeros((), dtype=torch.int64, device=data.device)
         for start in range(0, len(chosen), batch_size):
@@ -314,21 +310,31 @@ def evaluate(
             scores = model(data.normalize(chosen.images[start : start + batch_size]))
             loss += F.cross_entropy(scores, labels, reduction="sum")
             wrong += (scores.argmax(1) != labels).sum()
-    finally:
-        model.train(was_training)
     return Evaluation(loss.item() / len(chosen), 100 * wrong.item() / len(chosen))
+
+
+@contextmanager
+def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Put the model into training or evaluation mode; afterwards each module is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _check_scores(model: nn.Module, data: Dataset) -> None:
     """Say at once, not after a minute, when the model's scores do not fit the labels."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            scores = model(data.normalize(data.train.images[:2]))
-    finally:
-        model.train(was_training)
-    if scores.dim() != 2 or scores.shape[1] < data.num_classes:
+    if len(data.train) < 2:
+        raise ValueError(
+            f"{data.name} has 1 training image, but a batch must have at least 2; take more of "
+            "them, for example with data.take(train=128)."
+        )
+    with _in_mode(model, training=False), torch.no_grad():
+        scores = model(data.normalize(data.train.images[:2]))
+    if scores.dim() != 2 or len(scores) != 2 or scores.shape[1] < data.num_classes:
         raise ValueError(
             f"the model gives scores of shape {tuple(scores.shape)} for 2 images, but "
             f"{data.name} has {data.num_classes} classes, so they must be "

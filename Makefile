@@ -1,0 +1,55 @@
+# The course's commands. Everything runs in one environment, .venv, which the first command that needs it makes.
+PYTHON ?= python3
+VENV := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test notebooks bench badges clean FORCE
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser")
+	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+
+test: .venv/installed  ## check style, run all tests (TEST_ARGS="-k shapes")
+	$(VENV) -m ruff check
+	$(VENV) -m ruff format --check
+	$(VENV) -m pytest $(TEST_ARGS)
+
+notebooks: .venv/installed  ## make the notebooks from notebooks/source (ONLY=02)
+	$(VENV) tools/build_notebooks.py $(ONLY)
+
+bench: .venv/installed  ## measure this machine
+	$(VENV) tools/bench.py
+
+badges:  ## point every badge at your copy on GitHub (REPO=owner/name)
+	$(PYTHON) tools/set_repository.py $(REPO)
+
+clean:  ## remove the environment
+	rm -rf .venv
+
+# --- the environment ---
+# .venv/installed stands only in a finished environment. It names the torch build that was asked for
+# (TORCH_BACKEND=cpu, cu126, auto …; once chosen it is remembered, `default` is PyPI's) and the folder, because an
+# environment does not survive a move. While an install runs the file is called .venv/unfinished: one that was
+# interrupted, like one for another torch or folder, is thrown away and made afresh (uv keeps what it downloaded).
+MARK := $(wildcard .venv/unfinished .venv/installed)
+BACKEND := $(or $(TORCH_BACKEND),$(if $(MARK),$(firstword $(shell cat $(MARK)))),default)
+FINISHED := $(shell test -x $(VENV) && test ! -e .venv/unfinished && cat .venv/installed 2>/dev/null)
+ifneq ($(MARK),)
+ifneq ($(FINISHED),$(BACKEND) $(CURDIR))
+AFRESH := FORCE
+endif
+endif
+
+OLD_PYTHON = This course needs Python 3.11 or newer, and $(PYTHON) is %d.%d; \
+install a newer one and name it, for example: make lab PYTHON=python3.13
+
+.venv/installed: pyproject.toml requirements.txt $(AFRESH)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("$(OLD_PYTHON)" % v)'
+	$(if $(AFRESH),rm -rf .venv)
+	@mkdir -p .venv && echo "$(BACKEND) $(CURDIR)" > .venv/unfinished
+	$(PYTHON) -m venv .venv && $(VENV) -m pip install --quiet --disable-pip-version-check uv
+	$(VENV) -m uv pip install --python $(VENV) --editable '.[lab]' --group dev --group d2l \
+	    $(if $(filter-out default,$(BACKEND)),--torch-backend $(BACKEND))
+	@mv .venv/unfinished .venv/installed && touch .venv/installed

@@ -1,0 +1,28 @@
+"""Every picture of the course, in one visual language.
+
+Plain networks are vermilion, residual ones blue: a pair that colour-blind readers tell apart and
+that differs in grey print. Deeper is darker. Training figures are solid lines, test figures
+dashed. Several seeds are drawn as their mean with a band from the smallest to the largest.
+
+Each function returns a closed figure: as the last line of a cell it is shown once.
+"""
+
+from resnet_lessons.plots.measurements import (
+    LiveCurves,
+    curves,
+    error_against_depth,
+    gradient_norms,
+)
+from resnet_lessons.plots.pictures import feature_maps, images
+from resnet_lessons.plots.structure import block, network
+
+__all__ = [
+    "LiveCurves",
+    "block",
+    "curves",
+    "error_against_depth",
+    "feature_maps",
+    "gradient_norms",
+    "images",
+    "network",
+]

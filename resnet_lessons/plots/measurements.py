@@ -1,0 +1,191 @@
+"""Pictures of what was measured: curves, errors against depth, gradients."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from resnet_lessons._arguments import one_of
+from resnet_lessons.diagnostics import LayerGradient
+from resnet_lessons.plots.style import NAMES, colour_of, depth_of, from_zero, new_figure
+from resnet_lessons.results import Run
+from resnet_lessons.training import History
+
+
+def curves(
+    trainings: Sequence[History | Run], figures: Sequence[str] = ("train_error",), title: str = ""
+) -> Figure:
+    """What was measured against the epoch: a panel a figure, a line a label.
+
+    Args:
+        trainings: histories, or stored runs; those with one label become a mean and a band.
+        figures: columns of `Epoch`, for example `("train_error", "test_error")`.
+
+    Raises:
+        ValueError: an `Epoch` has no such figure.
+    """
+    for name in figures:
+        one_of("figures", name, NAMES)
+    drawing, axes = new_figure(len(figures), width=6.0 if len(figures) == 1 else 9.0)
+    for panel, name in zip(axes[0], figures, strict=True):
+        _draw_curves(panel, trainings, name)
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+class LiveCurves:
+    """A picture that grows while networks train: `train(..., live=curves)`.
+
+    Hand the same object to several trainings, and their curves share the picture.
+
+    Args:
+        figure: the column of `Epoch` that it shows.
+
+    Raises:
+        ValueError: an `Epoch` has no such figure.
+    """
+
+    def __init__(self, figure: str = "train_error") -> None:
+        self.figure = one_of("figure", figure, NAMES)
+        self.histories: list[History] = []
+        self._display = None
+
+    def __call__(self, history: History) -> None:
+        if not any(history is known for known in self.histories):
+            self.histories.append(history)
+        picture = curves(self.histories, (self.figure,))
+        if self._display is None:
+            from IPython.display import display  # here, since a terminal has no need of IPython
+
+            self._display = display(picture, display_id=True)
+        else:
+            self._display.update(picture)
+
+
+def error_against_depth(
+    runs: Sequence[Run | History],
+    figures: Sequence[str] = ("train_error", "test_error"),
+    title: str = "",
+) -> Figure:
+    """The error of the last epoch against depth: a dot a training, a line through the means.
+
+    Args:
+        runs: stored runs, or histories whose labels are a kind and a depth, such as "plain-20".
+        figures: columns of `Epoch`, a panel each, all on one scale.
+
+    Raises:
+        ValueError: an `Epoch` has no such figure, or a label has no depth.
+    """
+    for name in figures:
+        one_of("figures", name, NAMES)
+    kinds: dict[str, dict[int, list[Run | History]]] = {}
+    for run in runs:
+        kind, depth = run.label.split("-")[0], depth_of(run.label)
+        if depth is None:
+            raise ValueError(
+                f"a training is called {run.label!r}, but its depth is read from its name; "
+                "call it for example 'plain-20'."
+            )
+        kinds.setdefault(kind, {}).setdefault(depth, []).append(run)
+
+    drawing, axes = new_figure(len(figures), width=4.5 * len(figures) + 0.5)
+    for panel, name in zip(axes[0], figures, strict=True):
+        for kind, by_depth in kinds.items():
+            errors = {
+                depth: [getattr(run.epochs[-1], name) for run in by_depth[depth]]
+                for depth in sorted(by_depth)
+            }
+            _draw_against_depth(panel, kind, errors)
+        panel.set(xlabel="depth (layers)", ylabel=NAMES[name])
+        panel.set_xticks(sorted({depth for by_depth in kinds.values() for depth in by_depth}))
+        panel.legend(frameon=False, loc="upper left")
+    from_zero(list(axes[0]))
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str = "") -> Figure:
+    """The gradient norm of each convolution, from the first to the last, on a logarithmic scale.
+
+    Args:
+        measured: for each label, what `diagnostics.gradient_norms` returned.
+    """
+    drawing, axes = new_figure(width=7.5)
+    panel = axes[0, 0]
+    for label, layers in measured.items():
+        places = [index / max(1, len(layers) - 1) for index in range(len(layers))]
+        norms = [layer.gradient for layer in layers]
+        dashes = "--" if "plain" in label else "-"
+        panel.plot(places, norms, dashes, marker=".", color=colour_of(label), label=label)
+    panel.set_yscale("log")
+    panel.set_xticks([0, 0.5, 1], ["first layer", "half-way", "last layer"])
+    panel.set(ylabel="norm of the gradient", title=title)
+    panel.legend(frameon=False)
+    return drawing
+
+
+def _draw_against_depth(axes: Axes, kind: str, errors: Mapping[int, Sequence[float]]) -> None:
+    """One kind of network: its trainings as dots, their mean as a line, their range as a band."""
+    depths, colour = list(errors), colour_of(kind)
+    means = [sum(values) / len(values) for values in errors.values()]
+    marker, dashes = ("s", "--") if kind == "plain" else ("o", "-")
+    axes.fill_between(
+        depths,
+        [min(values) for values in errors.values()],
+        [max(values) for values in errors.values()],
+        color=colour,
+        alpha=0.18,
+        linewidth=0,
+    )
+    axes.plot(depths, means, dashes, color=colour, marker=marker, markersize=5, label=kind)
+    for depth, values in errors.items():
+        axes.plot([depth] * len(values), values, ".", color="black", markersize=3)
+
+
+def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) -> None:
+    """One line a label, named at its end; a band where several trainings share the label."""
+    by_label: dict[str, list[list[float]]] = {}
+    for training in trainings:
+        column = [getattr(epoch, figure) for epoch in training.epochs]
+        if column:
+            by_label.setdefault(training.label, []).append(column)
+    dashes = "--" if figure.startswith("test") else "-"
+    ends = []
+    for label, columns in by_label.items():
+        epochs = range(1, min(map(len, columns)) + 1)
+        low, high, mean = zip(
+            *((min(c), max(c), sum(c) / len(c)) for c in zip(*columns, strict=False)), strict=True
+        )
+        colour = colour_of(label)
+        axes.plot(epochs, mean, dashes, color=colour, marker="o", markersize=3)
+        if len(columns) > 1:
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
+        ends.append((mean[-1], epochs[-1], label, colour))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel=NAMES[figure])
+    from_zero([axes])
+    _label_ends(axes, ends)
+
+
+def _label_ends(axes: Axes, ends: list[tuple[float, int, str, tuple]]) -> None:
+    """Write each curve's name beside its last point, moved apart where two would overlap."""
+    if not ends:
+        return
+    ends = sorted(ends)
+    apart = 0.075 * axes.get_ylim()[1]
+    heights = []
+    for value, *_ in ends:
+        heights.append(max(value, heights[-1] + apart) if heights else value)
+    # Moving apart went upwards only; half of the way back, the names stand around their curves.
+    back = sum(height - end[0] for height, end in zip(heights, ends, strict=True)) / len(ends)
+    for height, (value, epoch, label, colour) in zip(heights, ends, strict=True):
+        axes.annotate(
+            label,
+            (epoch, value),
+            xytext=(1.02, height - back),
+            textcoords=axes.get_yaxis_transform(),
+            color=colour,
+            va="center",
+            annotation_clip=False,
+        )

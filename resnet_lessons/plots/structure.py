@@ -1,0 +1,147 @@
+"""Pictures of structure: a network as a row of boxes, a block as boxes and wires."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from torch import nn
+
+from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
+from resnet_lessons.shapes import ShapeRow, ShapeTable, shape_table
+
+_BOX_COLOURS = {
+    "Conv2d": "#56B4E9",
+    "BatchNorm2d": "#CCCCCC",
+    "ReLU": "#F0E442",
+    "PaddingShortcut": "#009E73",
+}
+
+
+def network(table: ShapeTable, title: str = "") -> Figure:
+    """A network as the row of boxes that its feature maps are: height H, thickness channels.
+
+    Both are drawn as square roots, so that 224 pixels and 1, 3 channels and 512 fit one picture.
+    """
+    unseen = ("BatchNorm2d", "ReLU")  # they change no shape, and would double every box
+    rows = [row for row in table if row.kind not in unseen and isinstance(row.output[0], int)]
+    shapes = [("input", rows[0].input), *((row.name, row.output) for row in rows)]
+    drawing, grid = new_figure(width=max(7.0, 0.75 * len(shapes)), height=3.2)
+    axes = grid[0, 0]
+    axes.axis("off")
+    axes.set_aspect("equal")
+    tallest = max(shape[2] if len(shape) == 4 else 1 for _, shape in shapes) ** 0.5
+    unit = 4.0 / tallest
+    left = 0.0
+    for name, shape in shapes:
+        height = unit * (shape[2] if len(shape) == 4 else 1) ** 0.5
+        thickness = 0.06 * shape[1] ** 0.5
+        colour = NEUTRAL if name == "input" else RESIDUAL
+        axes.add_patch(
+            Rectangle((left, -height / 2), thickness, height, color=colour, alpha=0.75, linewidth=0)
+        )
+        middle = left + thickness / 2
+        axes.text(middle, height / 2 + 0.1, _size(shape), ha="center", fontsize=7)
+        axes.text(middle, -height / 2 - 0.15, name, ha="right", va="top", rotation=45, fontsize=7)
+        left += thickness + 1.15
+    axes.set(xlim=(-0.6, left), ylim=(-3.2, 2.9), title=title)
+    return drawing
+
+
+def _size(shape: Sequence[int]) -> str:
+    """A shape without its batch: 64×56×56, with the maps' size on a line of its own."""
+    if len(shape) < 4:
+        return str(shape[-1])
+    return f"{shape[1]}\n{shape[2]}×{shape[3]}"
+
+
+def block(module: nn.Module, input_shape: Sequence[int], title: str = "") -> Figure:
+    """A block as wires and boxes, with the shape that was measured on every wire.
+
+    Args:
+        module: a `PlainBlock` or `BasicBlock`.
+        input_shape: the shape of its input, N×C×H×W.
+    """
+    rows = {row.name: row for row in shape_table(module, input_shape)}
+    branch = [rows[name] for name in ("conv1", "bn1", "relu", "conv2", "bn2")]
+    # The one ReLU module runs twice, so its last row is the one behind the addition.
+    detour = [row for name, row in rows.items() if name.startswith("downsample")]
+    has_shortcut = hasattr(module, "downsample")
+
+    drawing, grid = new_figure(width=9.0, height=3.4 if has_shortcut else 2.2)
+    axes = grid[0, 0]
+    axes.axis("off")
+    axes.set_aspect("equal")
+    step, end = 1.75, len(branch) * 1.75 + 0.6
+    _wire(axes, (-0.7, 0), (end + 2.8, 0))
+    axes.text(-0.8, 0, "x", ha="right", va="center", fontsize=13, style="italic")
+    axes.text(end + 2.9, 0, "y", ha="left", va="center", fontsize=13, style="italic")
+    _on_wire(axes, 0.0, -0.75, input_shape)
+    for index, row in enumerate(branch):
+        _box(axes, (index + 0.75) * step, 0, row)
+        if row.kind == "Conv2d":
+            _on_wire(axes, (index + 1.28) * step, -0.75, row.output)
+    _box(axes, end + 1.65, 0, rows["relu"])
+    _on_wire(axes, end + 2.5, -0.75, rows["bn2"].output)
+    if has_shortcut:
+        _shortcut(axes, end, input_shape, [r for r in detour if r.kind != "Identity"])
+        label = "F(x): what the block learns"
+    else:
+        label = "F(x): all there is; no way around"
+    axes.text(end / 2, -1.5, label, ha="center", color=NEUTRAL)
+    axes.set(xlim=(-1.4, end + 3.4), ylim=(-1.8, 2.6 if has_shortcut else 0.8), title=title)
+    return drawing
+
+
+def _shortcut(axes: Axes, end: float, shape: Sequence[int], detour: list[ShapeRow]) -> None:
+    """The wire around the branch, with what stands on it, and the addition it ends in."""
+    for start, stop in (((-0.2, 0), (-0.2, 1.6)), ((-0.2, 1.6), (end, 1.6))):
+        axes.plot(*zip(start, stop, strict=True), color=RESIDUAL, linewidth=2.2, zorder=1)
+    axes.annotate(
+        "",
+        (end, 0.3),
+        (end, 1.62),
+        arrowprops={"arrowstyle": "-|>", "color": RESIDUAL, "lw": 2.2},
+        zorder=1,
+    )
+    for index, row in enumerate(detour):
+        _box(axes, end / 2 + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row)
+    name = "shortcut" if detour else "identity shortcut: x itself"
+    axes.text(end / 2, 2.25, name, ha="center", color=RESIDUAL)
+    _on_wire(axes, end - 0.9, 1.85, detour[-1].output if detour else shape)
+    axes.add_patch(Circle((end, 0), 0.32, facecolor="white", edgecolor="black", zorder=3))
+    axes.text(end, 0, "+", ha="center", va="center", fontsize=15, zorder=4)
+
+
+def _wire(axes: Axes, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    axes.annotate(
+        "", stop, start, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2}, zorder=1
+    )
+
+
+def _box(axes: Axes, x: float, y: float, row: ShapeRow) -> None:
+    """One layer, coloured by its kind."""
+    names = {"Conv2d": "conv", "BatchNorm2d": "batch\nnorm", "PaddingShortcut": "zero\npadding"}
+    text = names.get(row.kind, row.kind)
+    if row.kind == "Conv2d":
+        size = "1×1" if row.name.startswith("downsample") else "3×3"
+        text = f"{text}\n{size}"
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - 0.5, y - 0.38),
+            1.0,
+            0.76,
+            boxstyle="round,pad=0.02,rounding_size=0.1",
+            facecolor=_BOX_COLOURS.get(row.kind, "white"),
+            edgecolor="black",
+            linewidth=0.8,
+            zorder=2,
+        )
+    )
+    axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=3)
+
+
+def _on_wire(axes: Axes, x: float, y: float, shape: Sequence[int]) -> None:
+    """The shape that travels on a wire, batch left out."""
+    text = "×".join(str(size) for size in shape[1:])
+    axes.text(x, y, text, ha="center", va="center", fontsize=8, family="monospace", zorder=4)

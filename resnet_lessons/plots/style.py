@@ -1,0 +1,80 @@
+"""The visual language of all pictures: colours, line styles, and how a figure is made."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+PLAIN, RESIDUAL, NEUTRAL = "#D55E00", "#0072B2", "#555555"  # Okabe and Ito's palette, and a grey
+# What a column of `Epoch` is called on an axis.
+NAMES = {
+    "train_error": "training error (%)",
+    "test_error": "test error (%)",
+    "train_loss": "training loss",
+    "test_loss": "test loss",
+    "lr": "learning rate",
+    "seconds": "seconds an epoch",
+}
+STYLE = {
+    "figure.facecolor": "white",  # opaque, so that the dark theme does not swallow the labels
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "lines.linewidth": 1.8,
+}
+
+
+def new_figure(
+    columns: int = 1, rows: int = 1, width: float = 7.0, height: float = 3.6, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, rows×columns; closed, so that it is shown by whoever returns it."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(width, height),
+            layout="constrained",
+            squeeze=False,
+            **options,
+        )
+    plt.close(figure)
+    return figure, axes
+
+
+def picture_grid(count: int, columns: int, size: float) -> tuple[Figure, Iterator[Axes]]:
+    """A figure with room for `count` small pictures, `size` inches each, without axes."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = new_figure(columns, rows, columns * size, rows * (size + 0.2))
+    for panel in axes.flat:
+        panel.axis("off")
+    return figure, iter(axes.flat)
+
+
+def colour_of(label: str) -> tuple[float, ...]:
+    """The colour of a kind of network; the deeper one of a kind is the darker."""
+    kind, depth = label.lower(), depth_of(label)
+    base = to_rgb(PLAIN if "plain" in kind else RESIDUAL if "res" in kind else NEUTRAL)
+    lighter = 0.0 if depth is None else min(0.45, max(0.0, (44 - depth) / 80))
+    return tuple(channel + (1 - channel) * lighter for channel in base)
+
+
+def depth_of(label: str) -> int | None:
+    """The depth in a label such as "plain-44", if it has one."""
+    digits = label.split()[0].rpartition("-")[2]
+    return int(digits) if digits.isdigit() else None
+
+
+def from_zero(panels: list[Axes]) -> None:
+    """Let the vertical axes begin at zero, all with room for the largest value of any."""
+    top = max(panel.get_ylim()[1] for panel in panels)
+    for panel in panels:
+        panel.set_ylim(0, top)

@@ -1,0 +1,376 @@
+"""The notebooks are what their sources say, run without error, and fit to be opened by anyone."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from build_notebooks import (
+    BOOTSTRAP,
+    ROOT,
+    build,
+    difference,
+    execute,
+    metadata,
+    notebook_path,
+    problems,
+    sources,
+    write,
+)
+from set_repository import repository
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXAMPLE = """\
+---
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# 99 · Example
+
+See {{ repository }} and {{ notebook }}.
+
+```{code-cell} ipython3
+# {{ bootstrap }}
+```
+
+```{code-cell} ipython3
+import os
+print(os.environ["RESNET_LESSONS_BUDGET"])
+```
+
+The same cell twice.
+
+```{code-cell} ipython3
+x = 1
+```
+
+```{code-cell} ipython3
+x = 1
+```
+"""
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.fixture
+def example(tmp_path):
+    """A course with one small lesson, and the path of its source."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    source = tmp_path / "notebooks" / "source" / "99_example.md"
+    source.parent.mkdir(parents=True)
+    source.write_text(EXAMPLE, encoding="utf-8")
+    return source
+
+
+# --- the notebooks of the course ---
+
+
+def test_there_are_lessons():
+    assert sources(), "notebooks/source has no lesson; write notebooks/source/00_start_here.md"
+    assert NOTEBOOKS, "notebooks has no notebook; run: make notebooks"
+
+
+def test_notebooks_are_their_sources():
+    assert problems() == {}
+
+
+@every_notebook
+def test_runs_in_seconds_and_warns_of_nothing(path, tmp_path):
+    folder = tmp_path / "notebooks"
+    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    notebook = nbformat.read(path, as_version=4)
+    execute(notebook, folder, "quick")
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            assert output.get("name") != "stderr", f"cell {number} warns: {output.text}"
+
+
+@every_notebook
+def test_is_small(path):
+    assert path.stat().st_size < 1_000_000
+
+
+@every_notebook
+def test_begins_with_title_badge_and_bootstrap(path):
+    cells = nbformat.read(path, as_version=4).cells
+    number = path.stem[:2]
+    title, _, badge, *_ = cells[0].source.splitlines()
+    assert re.fullmatch(rf"# {number} · \S.*", title)
+    assert badge == (
+        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/github/{repository()}/blob/main/notebooks/{path.name})"
+    )
+    first = next(cell for cell in cells if cell.cell_type == "code")
+    assert first.source == BOOTSTRAP.rstrip().replace("{{ repository }}", repository())
+    assert first.metadata.tags == ["bootstrap"]
+
+
+@every_notebook
+def test_asks_colab_for_a_gpu_and_names_no_python(path):
+    assert nbformat.read(path, as_version=4).metadata == metadata()
+
+
+@every_notebook
+def test_cells_are_short(path):
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        assert len(cell.source.splitlines()) <= 30, cell.source
+
+
+@every_notebook
+def test_was_executed_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(nbformat.read(path, as_version=4))]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@every_notebook
+def test_shows_no_error_but_those_meant(path):
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        kinds = {output.output_type for output in cell.outputs}
+        meant = "raises-exception" in cell.metadata.get("tags", [])
+        assert ("error" in kinds) == meant, cell.source
+
+
+@every_notebook
+def test_tells_nothing_of_the_machine_it_was_made_on(path):
+    folders = [f"{folder}/" for folder in (ROOT, Path.home(), tempfile.gettempdir(), sys.prefix)]
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            # Any few letters occur somewhere in a picture.
+            for kind in [kind for kind in output.get("data", {}) if kind.startswith("image/")]:
+                del output.data[kind]
+        text = json.dumps(cell)
+        assert not [folder for folder in folders if folder in text], cell.source
+        assert not re.search(r"(?<![\w.:/])/(home|private|root|tmp|Users|var)/|:\\\\Users", text), (
+            text
+        )
+
+
+# --- the builder ---
+
+
+def test_a_source_becomes_a_notebook(example):
+    root = example.parents[2]
+    notebook = build(example, root)
+    nbformat.validate(notebook)
+    title, bootstrap, *_, first, second = notebook.cells
+    assert title.source.endswith(f"See {repository(root)} and notebooks/99_example.ipynb.")
+    assert bootstrap.source.splitlines()[0] == BOOTSTRAP.splitlines()[0]
+    assert bootstrap.metadata.tags == ["bootstrap"]
+    assert "{{" not in title.source + bootstrap.source
+    assert first.source == second.source and first.id != second.id
+    assert difference(notebook, build(example, root)) is None
+
+
+def test_a_new_cell_leaves_the_ids_of_the_others(example):
+    root = example.parents[2]
+    before = [cell.id for cell in build(example, root).cells]
+    example.write_text(EXAMPLE.replace("The same", "New.\n\n+++\n\nThe same"), encoding="utf-8")
+    after = [cell.id for cell in build(example, root).cells]
+    assert [cell_id for cell_id in after if cell_id in before] == before
+    assert len(after) == len(before) + 1
+
+
+def test_every_difference_from_the_source_is_seen(example):
+    root = example.parents[2]
+    changes = {
+        "source": lambda nb: nb.cells[0].update(source="edited by hand"),
+        "id": lambda nb: nb.cells[1].update(id="other"),
+        "tags": lambda nb: nb.cells[1].metadata.update(tags=[]),
+        "type": lambda nb: nb.cells[1].update(cell_type="raw"),
+        "missing": lambda nb: nb.cells.pop(),
+        "added": lambda nb: nb.cells.append(nbformat.v4.new_markdown_cell("more")),
+        "metadata": lambda nb: nb.metadata.pop("accelerator"),
+    }
+    for name, change in changes.items():
+        notebook = build(example, root)
+        change(notebook)
+        assert difference(build(example, root), notebook), name
+
+
+def test_a_notebook_and_its_source_need_each_other(example):
+    root = example.parents[2]
+    path = notebook_path(example, root)
+    assert "not made yet" in problems(root)[path.name]
+    write(build(example, root), path)
+    assert problems(root) == {}
+    example.write_text(EXAMPLE.replace("twice", "again"), encoding="utf-8")
+    assert "differs" in problems(root)[path.name]
+    example.unlink()
+    assert "no source" in problems(root)[path.name]
+
+
+def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(example):
+    root = example.parents[2]
+    path = notebook_path(example, root)
+    shutil.copytree(ROOT / "tools", root / "tools")
+
+    def run(*options):
+        command = [sys.executable, root / "tools" / "build_notebooks.py", *options]
+        return subprocess.run(command, cwd=root, **CAPTURED)
+
+    made = run("99", "--budget", "quick")
+    assert made.returncode == 0, made.stdout
+    first = path.read_bytes()
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.cells[2].outputs[0].text == "quick\n"
+    assert [cell.execution_count for cell in code_cells(notebook)] == [1, 2, 3, 4]
+    assert difference(build(example, root), notebook) is None
+
+    example.write_text(EXAMPLE.replace("The same", "An equal"), encoding="utf-8")
+    assert run("--check").returncode == 1
+    assert run("--keep-outputs").returncode == 0
+    assert run("--check").returncode == 0
+    kept = nbformat.read(path, as_version=4)
+    assert [cell.get("outputs") for cell in kept.cells] == [
+        cell.get("outputs") for cell in notebook.cells
+    ]
+
+    example.write_text(EXAMPLE.replace("x = 1", "x = 1 / 0", 1), encoding="utf-8")
+    path.write_bytes(first)
+    for options in (["99"], ["--keep-outputs"]):
+        failed = run(*options)
+        assert failed.returncode == 1
+        assert len(failed.stdout.splitlines()) < 6 and "Traceback" not in failed.stdout
+        assert path.read_bytes() == first
+    assert "cell 5: ZeroDivisionError: division by zero\n    | x = 1 / 0" in run("99").stdout
+    assert "No lesson begins with '42'" in run("42").stderr
+
+
+def test_outputs_are_those_of_any_machine(tmp_path):
+    """A widget leaves its static picture only, and a traceback names files from the folder on."""
+    code = """
+import ipywidgets
+from IPython.display import HTML, display
+import build_notebooks
+display(ipywidgets.IntSlider())
+class Explorer:
+    def _repr_mimebundle_(self, **_):
+        slider = ipywidgets.IntSlider()._repr_mimebundle_()
+        return {**slider, "text/html": "static"}
+display(Explorer())
+build_notebooks.build(None)
+"""
+    cell = nbformat.v4.new_code_cell(code, metadata={"tags": ["raises-exception"]})
+    path = nbformat.v4.new_code_cell(f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r})")
+    notebook = nbformat.v4.new_notebook(cells=[path, cell])
+    execute(notebook, tmp_path, "quick")
+    shown, error = cell.outputs
+    assert shown.data["text/html"] == "static"
+    assert set(shown.data) == {"text/html", "text/plain"}
+    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    assert "File tools/build_notebooks.py:" in trace
+    assert str(ROOT) not in trace
+
+
+# --- the first cell, outside and inside of Colab ---
+
+CAPTURED = {"capture_output": True, "text": True, "timeout": 300}
+SHELL = """
+import sys, types
+if "colab" in sys.argv:
+    sys.modules["google.colab"] = types.ModuleType("google.colab")
+if "missing" in sys.argv:
+    sys.modules["resnet_lessons"] = None
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance(colors="NoColor")
+if shell.run_cell(sys.stdin.read()).success and "colab" in sys.argv:
+    import resnet_lessons
+    print(resnet_lessons.__file__)
+"""
+
+
+def plain_environment(**extra):
+    """The environment variables, but for those that would lead to this folder or to a network."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON", "RESNET"))}
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", **extra}
+
+
+def run_bootstrap(*situation, python=sys.executable, address="YOUR_ACCOUNT/x", **environment):
+    """What the first cell prints."""
+    done = subprocess.run(
+        [python, "-c", SHELL, *situation],
+        input=BOOTSTRAP.replace("{{ repository }}", address),
+        env=plain_environment(**environment),
+        cwd=tempfile.gettempdir(),
+        **CAPTURED,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_bootstrap_is_short():
+    assert len(BOOTSTRAP.splitlines()) <= 14
+    assert max(map(len, BOOTSTRAP.splitlines())) <= 100
+
+
+def test_bootstrap_is_silent_where_the_course_is_installed():
+    assert run_bootstrap(PYTHONPATH=str(ROOT)) == ""
+
+
+def test_bootstrap_says_in_one_line_what_to_run():
+    said = run_bootstrap("missing")
+    assert "`make lab`" in said and "`pip install -r requirements.txt`" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_bootstrap_says_in_colab_that_the_address_is_not_set():
+    said = run_bootstrap("missing", "colab")
+    assert "`make badges REPO=owner/name`" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_bootstrap_installs_in_colab_and_replaces_nothing(tmp_path, wheel):
+    python = copy_of_this_python(tmp_path / "colab")
+    stand_in_for_d2l(tmp_path)
+    listing = [python, "-m", "pip", "list", "--format=freeze"]
+    before = subprocess.run(listing, env=plain_environment(), check=True, **CAPTURED).stdout
+    said = run_bootstrap(
+        "colab", python=python, RESNET_LESSONS_SOURCE=str(wheel), PIP_FIND_LINKS=str(tmp_path)
+    )
+    after = subprocess.run(listing, env=plain_environment(), check=True, **CAPTURED).stdout
+    assert str(tmp_path / "colab") in said.splitlines()[-1]
+    new = set(after.splitlines()) - set(before.splitlines())
+    assert {line.partition("==")[0] for line in new} == {"d2l", "resnet_lessons"}
+    assert set(before.splitlines()) <= set(after.splitlines())
+
+
+def copy_of_this_python(folder):
+    """A new environment that sees all packages of this one, but not the course and not d2l."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    there = Path(subprocess.run(ask, check=True, **CAPTURED).stdout.strip())
+    for item in Path(sysconfig.get_path("purelib")).iterdir():
+        hidden = item.suffix == ".pth" or item.name.lower().startswith(("resnet_lessons", "d2l"))
+        if not hidden and not (there / item.name).exists():
+            (there / item.name).symlink_to(item)
+    return python
+
+
+def stand_in_for_d2l(folder):
+    """A wheel with the name, and the impossible demands, of d2l."""
+    info = "d2l-1.0.3.dist-info"
+    with zipfile.ZipFile(folder / "d2l-1.0.3-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("d2l/__init__.py", "")
+        wheel.writestr(
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: d2l\nVersion: 1.0.3\nRequires-Dist: numpy==1.23.5\n",
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
