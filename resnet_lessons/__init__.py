@@ -9,10 +9,11 @@ from resnet_lessons.blocks import BasicBlock, PlainBlock
 from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.data import load
 from resnet_lessons.diagnostics import gradient_norms
+from resnet_lessons.history import History
 from resnet_lessons.lesson_nine import lesson_nine
 from resnet_lessons.resnet import resnet18, resnet34
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training import History, evaluate, train
+from resnet_lessons.training import evaluate, train
 
 __version__ = "0.1.0"
 

@@ -8,6 +8,7 @@ CUDA device, else `cpu`; the environment variable RESNET_LESSONS_BUDGET override
 import copy
 import os
 import time
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 
 from resnet_lessons._arguments import one_of, whole_number
 from resnet_lessons.data import Dataset
-from resnet_lessons.training import batch_indices, evaluate, train_step
+from resnet_lessons.training import batch_indices, evaluate, layout, own_random_state, train_step
 
 VARIABLE = "RESNET_LESSONS_BUDGET"
 NAMES = ("quick", "cpu", "gpu")
@@ -61,8 +62,7 @@ def predict(
     some = data.take(train=min(len(data.train), batch_size), test=min(len(data.test), 500))
     images, labels = data.normalize(some.train.images), some.train.labels
 
-    devices = [data.device] if data.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with own_random_state(data.device), layout(trial):
         train_step(trial, images, labels, optimizer)
         step = sorted(
             _seconds(lambda: train_step(trial, images, labels, optimizer)[0].item())
@@ -72,7 +72,7 @@ def predict(
     return epochs * (step * len(batch_indices(len(data.train), batch_size)) + test)
 
 
-def _seconds(work) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

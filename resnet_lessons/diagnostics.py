@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lessons._arguments import whole_number
@@ -53,7 +53,12 @@ def gradient_norms(model: nn.Module, data: Dataset, images: int = 512) -> list[L
     with torch.random.fork_rng(devices):  # layers such as dropout draw random numbers
         F.cross_entropy(trial(data.normalize(batch.images)), batch.labels).backward()
     return [
-        LayerGradient(name, layer.weight.grad.norm().item(), layer.weight.norm().item())
+        LayerGradient(name, _norm(layer.weight.grad), _norm(layer.weight))
         for name, layer in trial.named_modules()
         if isinstance(layer, nn.Conv2d)
     ]
+
+
+def _norm(tensor: Tensor) -> float:
+    """In double precision, since the squares of a vanishing gradient are zero in single."""
+    return tensor.detach().double().norm().item()

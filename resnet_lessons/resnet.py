@@ -50,6 +50,7 @@ class ResNet(nn.Module):
                 "give one number of blocks for each, for example (2, 2, 2, 2)."
             )
         self.in_channels = whole_number("in_channels", in_channels)
+        whole_number("num_classes", num_classes)
         one_of("stem", stem, ("imagenet", "cifar"))
 
         if stem == "imagenet":
@@ -70,7 +71,7 @@ class ResNet(nn.Module):
             channels = width
 
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(channels, whole_number("num_classes", num_classes))
+        self.fc = nn.Linear(channels, num_classes)
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:

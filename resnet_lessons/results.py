@@ -17,7 +17,7 @@ import torch
 
 from resnet_lessons._arguments import one_of
 from resnet_lessons.data import Dataset
-from resnet_lessons.training import Epoch, History
+from resnet_lessons.history import Epoch, History
 
 PACKAGE = Path(__file__).parent
 # In a clone the folder stands beside the package; an installed package carries a copy.

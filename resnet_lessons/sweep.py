@@ -1,7 +1,8 @@
 """Run a named experiment into `results/`: `python -m resnet_lessons.sweep degradation-mini`.
 
 An experiment is a list of trainings that differ in network, depth and seed alone. Trainings that
-are stored already are skipped, so an interrupted sweep goes on where it was.
+are stored already are skipped, so an interrupted sweep goes on where it was. At the end the
+experiment's picture and table are made again from what is stored.
 """
 
 import argparse
@@ -82,10 +83,37 @@ def sweep(name: str) -> None:
         results.write(name, net, depth, data, history, recipe)
 
 
+def table(name: str) -> str:
+    """The stored errors of an experiment as a Markdown table: mean, smallest and largest."""
+    runs = results.read(name)
+    lines = ["| net | trainings | training error % | test error % |", "| --- | --- | --- | --- |"]
+    for net, depth in sorted({(run.net, run.depth) for run in runs}):
+        last = [run.epochs[-1] for run in runs if (run.net, run.depth) == (net, depth)]
+        cells = []
+        for figure in ("train_error", "test_error"):
+            errors = [getattr(epoch, figure) for epoch in last]
+            mean = sum(errors) / len(errors)
+            cells.append(f"{mean:.1f} ({min(errors):.1f} to {max(errors):.1f})")
+        lines.append(f"| {net}-{depth} | {len(last)} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def draw(name: str) -> None:
+    """Draw the experiment's errors against depth into `results/`."""
+    from resnet_lessons import plots  # here, since training needs no matplotlib
+
+    title = "Networks of equal parameters: a dot is a training, a band spans the seeds"
+    picture = plots.error_against_depth(results.read(name), title=title)
+    picture.savefig(results.FOLDER / f"{name}.png", dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=sorted(EXPERIMENTS))
-    sweep(parser.parse_args().experiment)
+    name = parser.parse_args().experiment
+    sweep(name)
+    draw(name)
+    print(table(name))
 
 
 if __name__ == "__main__":

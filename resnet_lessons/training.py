@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from resnet_lessons._arguments import one_of, real_number, whole_number
 from resnet_lessons.data import Dataset, augment
+from resnet_lessons.history import Epoch, History
 
 # The learning rate as a fraction of its start, where t runs from 0 to 1 over the training.
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -31,69 +32,34 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What one epoch measured. Errors are in percent, as in the paper; losses are cross-entropy.
+class Recipe:
+    """How a network is trained; `train` says what each means.
 
-    The training figures are running ones, as in He et al. 2015: they average over the batches of
-    the epoch while the weights change, on augmented images where there is augmentation.
+    Raises:
+        TypeError, ValueError: a value is out of its range.
     """
 
-    epoch: int
+    epochs: int
+    batch_size: int
     lr: float
-    train_loss: float
-    train_error: float
-    test_loss: float
-    test_error: float
-    seconds: float
-
-
-@dataclass
-class History:
-    """The epochs of one training, in order: iterate it, index it, or read a column.
-
-    Attributes:
-        label: what the training is called in plots.
-        seed: the seed of its batches and augmentation.
-        epochs: one `Epoch` for each finished epoch.
-        stopped: why the training ended before its last epoch, else None.
-    """
-
-    label: str
+    momentum: float
+    weight_decay: float
+    schedule: str
+    augmented: bool
     seed: int
-    epochs: list[Epoch] = field(default_factory=list)
-    stopped: str | None = None
 
-    def __len__(self) -> int:
-        return len(self.epochs)
+    def __post_init__(self) -> None:
+        whole_number("epochs", self.epochs)
+        whole_number("batch_size", self.batch_size, minimum=2)
+        real_number("lr", self.lr, above=True)
+        real_number("momentum", self.momentum)
+        real_number("weight_decay", self.weight_decay)
+        one_of("schedule", self.schedule, SCHEDULES)
+        whole_number("seed", self.seed, minimum=0)
 
-    def __iter__(self) -> Iterator[Epoch]:
-        return iter(self.epochs)
-
-    def __getitem__(self, index: int) -> Epoch:
-        return self.epochs[index]
-
-    def column(self, name: str) -> list[float]:
-        """One figure over all epochs, for example `history.column("train_error")`.
-
-        Raises:
-            ValueError: an `Epoch` has no such figure.
-        """
-        one_of("name", name, Epoch.__dataclass_fields__)
-        return [getattr(epoch, name) for epoch in self.epochs]
-
-    def __str__(self) -> str:
-        lines = [f"{self.label} (seed {self.seed})"]
-        lines.append("epoch      lr  train loss  train error %  test loss  test error %  seconds")
-        lines += [
-            f"{e.epoch:5d}  {e.lr:6.4f}  {e.train_loss:10.3f}  {e.train_error:13.2f}"
-            f"  {e.test_loss:9.3f}  {e.test_error:12.2f}  {e.seconds:7.1f}"
-            for e in self.epochs
-        ]
-        return "\n".join(lines + ([self.stopped] if self.stopped else []))
-
-
-class _Diverged(Exception):
-    """The loss is no longer a finite number."""
+    def lr_at(self, step: int, steps: int) -> float:
+        """The learning rate of one step of `steps`, the first being 0."""
+        return self.lr * SCHEDULES[self.schedule](step / steps)
 
 
 def train(
@@ -110,6 +76,7 @@ def train(
     seed: int = 0,
     label: str | None = None,
     live: bool | Callable[[History], object] | None = None,
+    channels_last: bool | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place to classify `data.train`, and test it after every epoch.
@@ -133,6 +100,8 @@ def train(
         label: what the training is called; default, the name of the model's class.
         live: called with the history after every epoch; True for a curve that grows in the
             notebook; default, a curve where there is a notebook to show it in.
+        channels_last: keep the channels of a pixel next to each other in memory while training;
+            default, where that is faster: on a CPU, if every convolution has at least 16 channels.
         progress: show a bar with both errors and the time left.
 
     Returns:
@@ -143,61 +112,26 @@ def train(
         TypeError, ValueError: an argument is out of its range, or the model's scores do not fit
             the labels.
     """
-    whole_number("epochs", epochs)
-    whole_number("batch_size", batch_size, minimum=2)
-    real_number("lr", lr, above=True)
-    real_number("momentum", momentum)
-    real_number("weight_decay", weight_decay)
-    factor = SCHEDULES[one_of("schedule", schedule, SCHEDULES)]
-    whole_number("seed", seed, minimum=0)
+    recipe = Recipe(epochs, batch_size, lr, momentum, weight_decay, schedule, augmented, seed)
     report = _reporter(live)
-
     model.to(data.device)
     _check_scores(model, data)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay
     )
-    history = History(label or type(model).__name__, seed)
     generator = torch.Generator().manual_seed(seed)
-    batches = len(batch_indices(len(data.train), batch_size))
-    bar = tqdm(
-        total=epochs * batches,
-        desc=history.label,
-        disable=not progress,
-        file=sys.stdout,  # standard error would be shown on red in a notebook
-        bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left{postfix}",
-        mininterval=0.2,
-    )
-    # Layers that draw random numbers, such as dropout, draw them from the seed too, and the
-    # reader's own random state is put back at the end.
-    devices = [data.device] if data.device.type == "cuda" else []
-    with bar, torch.random.fork_rng(devices), _in_mode(model, training=True):
+    history = History(label or type(model).__name__, seed)
+    steps = epochs * len(batch_indices(len(data.train), batch_size))
+    bar = _progress_bar(history.label, steps, progress)
+    with bar, own_random_state(data.device), _in_mode(model, True), layout(model, channels_last):
         torch.manual_seed(seed)
         try:
             for number in range(1, epochs + 1):
-                started = time.perf_counter()
-
-                def scheduled(step: int, done: int = (number - 1) * batches) -> float:
-                    return lr * factor((done + step) / (epochs * batches))
-
-                loss, error = _train_epoch(
-                    model, data, optimizer, scheduled, batch_size, augmented, generator, bar
-                )
-                test = evaluate(model, data)
-                history.epochs.append(
-                    Epoch(
-                        epoch=number,
-                        lr=scheduled(0),
-                        train_loss=loss,
-                        train_error=error,
-                        test_loss=test.loss,
-                        test_error=test.error,
-                        seconds=time.perf_counter() - started,
-                    )
-                )
+                epoch = _epoch(model, data, recipe, number, optimizer, generator, bar)
+                history.epochs.append(epoch)
                 bar.set_postfix_str(
-                    f"epoch {number}/{epochs}: train error {error:.1f} %, "
-                    f"test error {test.error:.1f} %"
+                    f"epoch {number}/{epochs}: train error {epoch.train_error:.1f} %, "
+                    f"test error {epoch.test_error:.1f} %"
                 )
                 report(history)
         except KeyboardInterrupt:
@@ -216,41 +150,53 @@ def train(
     return history
 
 
-def _train_epoch(
+class _Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+def _epoch(
     model: nn.Module,
     data: Dataset,
+    recipe: Recipe,
+    number: int,
     optimizer: torch.optim.Optimizer,
-    scheduled: Callable[[int], float],
-    batch_size: int,
-    augmented: bool,
     generator: torch.Generator,
     bar: tqdm,
-) -> tuple[float, float]:
-    """Take one step a batch, in a new order; return the running loss and error in percent."""
-    model.train()
+) -> Epoch:
+    """Take one step a batch, in a new order, then test."""
+    started = time.perf_counter()
     order = torch.randperm(len(data.train), generator=generator).to(data.device)
+    batches = batch_indices(len(order), recipe.batch_size)
+    first, steps = (number - 1) * len(batches), recipe.epochs * len(batches)
     # Sums stay on the device: reading one makes the CPU wait for a GPU, so it is read now and then.
     loss_sum = torch.zeros((), device=data.device)
     wrong = torch.zeros((), dtype=torch.int64, device=data.device)
-    seen = 0
     read_every = 1 if data.device.type == "cpu" else 20
-    for step, batch in enumerate(batch_indices(len(order), batch_size)):
+    for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
-            group["lr"] = scheduled(step)
+            group["lr"] = recipe.lr_at(first + step, steps)
         chosen = order[batch]
         images, labels = data.train.images[chosen], data.train.labels[chosen]
-        if augmented:
+        if recipe.augmented:
             images = augment(images, generator)
         loss, scores = train_step(model, data.normalize(images), labels, optimizer)
         loss_sum += loss.detach() * len(labels)
         wrong += (scores.detach().argmax(1) != labels).sum()
-        seen += len(labels)
-        if step % read_every == 0 and not math.isfinite(loss_sum.item()):
+        last = step == len(batches) - 1
+        if (last or step % read_every == 0) and not math.isfinite(loss_sum.item()):
             raise _Diverged
         bar.update()
-    if not math.isfinite(loss_sum.item()):
-        raise _Diverged
-    return loss_sum.item() / seen, 100 * wrong.item() / seen
+    seen = min(len(order), batches[-1].stop)
+    test = evaluate(model, data)
+    return Epoch(
+        epoch=number,
+        lr=recipe.lr_at(first, steps),
+        train_loss=loss_sum.item() / seen,
+        train_error=100 * wrong.item() / seen,
+        test_loss=test.loss,
+        test_error=test.error,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def train_step(
@@ -303,14 +249,13 @@ def evaluate(
     whole_number("batch_size", batch_size)
     chosen = getattr(data, split)
     with _in_mode(model, training=False):
-        loss = torch.zeros((), dtype=torch.float64, device=data.device)
-        wrong = torch.zeros((), dtype=torch.int64, device=data.device)
+        loss, wrong = 0.0, 0
         for start in range(0, len(chosen), batch_size):
             labels = chosen.labels[start : start + batch_size]
             scores = model(data.normalize(chosen.images[start : start + batch_size]))
-            loss += F.cross_entropy(scores, labels, reduction="sum")
-            wrong += (scores.argmax(1) != labels).sum()
-    return Evaluation(loss.item() / len(chosen), 100 * wrong.item() / len(chosen))
+            loss += F.cross_entropy(scores, labels, reduction="sum").item()
+            wrong += (scores.argmax(1) != labels).sum().item()
+    return Evaluation(loss / len(chosen), 100 * wrong / len(chosen))
 
 
 @contextmanager
@@ -323,6 +268,46 @@ def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def layout(model: nn.Module, channels_last: bool | None = None) -> Iterator[None]:
+    """Lay the weights out in memory as `train` does; afterwards they are as torch makes them.
+
+    Args:
+        channels_last: see `train`. Against the usual layout, a step of the 6n+2 networks took
+            0.81 to 0.85 of the time on two CPU cores at 16 channels, and 1.13 at 8.
+    """
+    if channels_last is None:
+        convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+        on_cpu = all(module.weight.device.type == "cpu" for module in convolutions)
+        channels_last = on_cpu and min((c.out_channels for c in convolutions), default=0) >= 16
+    if not channels_last:
+        yield
+        return
+    model.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        model.to(memory_format=torch.contiguous_format)
+
+
+@contextmanager
+def own_random_state(device: torch.device) -> Iterator[None]:
+    """Layers such as dropout may draw random numbers inside; the caller's state stays as it is."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
+def _progress_bar(label: str, steps: int, shown: bool) -> tqdm:
+    return tqdm(
+        total=steps,
+        desc=label,
+        disable=not shown,
+        file=sys.stdout,  # standard error would be shown on red in a notebook
+        bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left{postfix}",
+        mininterval=0.2,
+    )
 
 
 def _check_scores(model: nn.Module, data: Dataset) -> None:

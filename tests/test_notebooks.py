@@ -1,5 +1,6 @@
 """The notebooks are what their sources say, run without error, and fit to be opened by anyone."""
 
+import importlib.util
 import json
 import os
 import re
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from build_notebooks import (
     BOOTSTRAP,
     ROOT,
     build,
     difference,
     execute,
+    main,
     metadata,
     notebook_path,
     problems,
@@ -213,41 +216,40 @@ def test_a_notebook_and_its_source_need_each_other(example):
     assert "no source" in problems(root)[path.name]
 
 
-def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(example):
+def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(example, capsys):
     root = example.parents[2]
     path = notebook_path(example, root)
-    shutil.copytree(ROOT / "tools", root / "tools")
-
-    def run(*options):
-        command = [sys.executable, root / "tools" / "build_notebooks.py", *options]
-        return subprocess.run(command, cwd=root, **CAPTURED)
-
-    made = run("99", "--budget", "quick")
-    assert made.returncode == 0, made.stdout
-    first = path.read_bytes()
-    notebook = nbformat.read(path, as_version=4)
-    assert notebook.cells[2].outputs[0].text == "quick\n"
-    assert [cell.execution_count for cell in code_cells(notebook)] == [1, 2, 3, 4]
-    assert difference(build(example, root), notebook) is None
+    assert main(["99", "--budget", "quick"], root) == 0
+    made = nbformat.read(path, as_version=4)
+    assert [cell.execution_count for cell in code_cells(made)] == [1, 2, 3, 4]
+    assert code_cells(made)[1].outputs[0].text == "quick\n"
+    assert main(["--check"], root) == 0
 
     example.write_text(EXAMPLE.replace("The same", "An equal"), encoding="utf-8")
-    assert run("--check").returncode == 1
-    assert run("--keep-outputs").returncode == 0
-    assert run("--check").returncode == 0
+    assert main(["--check"], root) == 1
+    assert main(["--keep-outputs"], root) == 0
+    assert main(["--check"], root) == 0
     kept = nbformat.read(path, as_version=4)
-    assert [cell.get("outputs") for cell in kept.cells] == [
-        cell.get("outputs") for cell in notebook.cells
-    ]
+    assert code_cells(kept) == code_cells(made)
 
+    bytes_before = path.read_bytes()
     example.write_text(EXAMPLE.replace("x = 1", "x = 1 / 0", 1), encoding="utf-8")
-    path.write_bytes(first)
-    for options in (["99"], ["--keep-outputs"]):
-        failed = run(*options)
-        assert failed.returncode == 1
-        assert len(failed.stdout.splitlines()) < 6 and "Traceback" not in failed.stdout
-        assert path.read_bytes() == first
-    assert "cell 5: ZeroDivisionError: division by zero\n    | x = 1 / 0" in run("99").stdout
-    assert "No lesson begins with '42'" in run("42").stderr
+    for option, words in (
+        ("--budget=quick", "cell 5: ZeroDivisionError: division by zero\n    | x = 1 / 0\n"),
+        ("--keep-outputs", "its code has changed"),
+    ):
+        capsys.readouterr()
+        assert main(["99", option], root) == 1
+        said = capsys.readouterr().out
+        assert words in said and "99_example.ipynb" in said
+        assert len(said.splitlines()) < 5
+        assert path.read_bytes() == bytes_before
+
+
+def test_a_lesson_that_is_not_there_is_named_with_those_that_are(example, capsys):
+    with pytest.raises(SystemExit):
+        main(["42"], example.parents[2])
+    assert "No lesson begins with '42'; there are: 99_example" in capsys.readouterr().err
 
 
 def test_outputs_are_those_of_any_machine(tmp_path):
@@ -334,31 +336,28 @@ def test_bootstrap_says_in_colab_that_the_address_is_not_set():
 
 
 def test_bootstrap_installs_in_colab_and_replaces_nothing(tmp_path, wheel):
-    python = copy_of_this_python(tmp_path / "colab")
+    python, packages = copy_of_this_python(tmp_path / "colab")
     stand_in_for_d2l(tmp_path)
-    listing = [python, "-m", "pip", "list", "--format=freeze"]
-    before = subprocess.run(listing, env=plain_environment(), check=True, **CAPTURED).stdout
+    before = {path.name for path in packages.glob("*.dist-info")}
     said = run_bootstrap(
         "colab", python=python, RESNET_LESSONS_SOURCE=str(wheel), PIP_FIND_LINKS=str(tmp_path)
     )
-    after = subprocess.run(listing, env=plain_environment(), check=True, **CAPTURED).stdout
-    assert str(tmp_path / "colab") in said.splitlines()[-1]
-    new = set(after.splitlines()) - set(before.splitlines())
-    assert {line.partition("==")[0] for line in new} == {"d2l", "resnet_lessons"}
-    assert set(before.splitlines()) <= set(after.splitlines())
+    after = {path.name for path in packages.glob("*.dist-info")}
+    assert said.splitlines()[-1] == str(packages / "resnet_lessons" / "__init__.py")
+    assert before <= after
+    assert after - before == {"d2l-1.0.3.dist-info", "resnet_lessons-0.1.0.dist-info"}
 
 
 def copy_of_this_python(folder):
-    """A new environment that sees all packages of this one, but not the course and not d2l."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
-    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    there = Path(subprocess.run(ask, check=True, **CAPTURED).stdout.strip())
+    """A new Python, and its folder of packages: all that this one has but the course and d2l."""
+    seed = ["--without-pip"] if importlib.util.find_spec("pip") else []
+    subprocess.run([sys.executable, "-m", "venv", *seed, folder], check=True)
+    packages = next(folder.glob("lib/python*/site-packages"))
     for item in Path(sysconfig.get_path("purelib")).iterdir():
         hidden = item.suffix == ".pth" or item.name.lower().startswith(("resnet_lessons", "d2l"))
-        if not hidden and not (there / item.name).exists():
-            (there / item.name).symlink_to(item)
-    return python
+        if not hidden and not (packages / item.name).exists():
+            (packages / item.name).symlink_to(item)
+    return folder / "bin" / "python", packages
 
 
 def stand_in_for_d2l(folder):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from build_notebooks import problems
 from packaging.requirements import Requirement
+
+from build_notebooks import problems
 from set_repository import ROOT, repository, set_repository
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

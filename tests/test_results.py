@@ -1,4 +1,4 @@
-"""Stored runs: what is read is what was measured, with its origin; and the sweep that fills them."""
+"""Stored runs: what is read is what was measured, with its origin; and the sweep."""
 
 import json
 import math
@@ -279,3 +279,21 @@ def test_plain_and_residual_start_from_the_same_weights(tiny, monkeypatch, mini)
         ):
             assert torch.equal(one, other)
     assert not torch.equal(weights["plain-8 seed 0"][0], weights["plain-8 seed 1"][0])
+
+
+def test_an_experiment_is_a_table_of_means_and_ranges(folder, mini):
+    for seed, error in enumerate((10.0, 20.0, 60.0)):
+        last = replace(history().epochs[1], train_error=error, test_error=error + 5)
+        measured = History("plain-8", seed, [history().epochs[0], last])
+        results.write("depths", "plain", 8, mini, measured, RECIPE)
+    results.write("depths", "residual", 8, mini, measured, RECIPE)
+    assert sweep.table("depths").splitlines()[2:] == [
+        "| plain-8 | 3 | 30.0 (10.0 to 60.0) | 35.0 (15.0 to 65.0) |",
+        "| residual-8 | 1 | 60.0 (60.0 to 60.0) | 65.0 (65.0 to 65.0) |",
+    ]
+
+
+def test_an_experiment_is_drawn_beside_its_file(folder, mini):
+    results.write("depths", "plain", 8, mini, history(), RECIPE)
+    sweep.draw("depths")
+    assert (folder / "depths.png").read_bytes().startswith(b"\x89PNG")

@@ -21,6 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
 from set_repository import ROOT, repository
 
 # Runs on IPython 7 (Colab's) as on today's; both let an error render itself, here as one sentence.
@@ -193,16 +194,36 @@ def indented(text: str, most: int = 6) -> str:
     return "\n".join(f"    | {line}" for line in shown)
 
 
-def chosen(names: list[str]) -> list[Path]:
-    """The sources whose names begin with one of `names`; all of them if there are no names."""
+def chosen(names: list[str], root: Path = ROOT) -> list[Path]:
+    """The sources whose names begin with one of `names`; all of them if there are no names.
+
+    Raises:
+        RuntimeError: a name is the beginning of no lesson's.
+    """
     for name in names:
-        if not any(source.stem.startswith(name) for source in sources()):
-            listed = ", ".join(source.stem for source in sources())
-            sys.exit(f"No lesson begins with {name!r}; there are: {listed}")
-    return [s for s in sources() if not names or s.stem.startswith(tuple(names))]
+        if not any(source.stem.startswith(name) for source in sources(root)):
+            listed = ", ".join(source.stem for source in sources(root))
+            raise RuntimeError(f"No lesson begins with {name!r}; there are: {listed}")
+    return [s for s in sources(root) if not names or s.stem.startswith(tuple(names))]
 
 
-def main() -> None:
+def make(source: Path, options: argparse.Namespace, root: Path = ROOT) -> str:
+    """Make one notebook, as the command line asks for it, and return what to say of it.
+
+    Raises:
+        RuntimeError: it cannot be made; the old one stands.
+    """
+    path, start = notebook_path(source, root), time.monotonic()
+    notebook = build(source, root)
+    if options.keep_outputs:
+        keep_outputs(notebook, nbformat.read(path, as_version=4))
+    else:
+        execute(notebook, path.parent, options.budget)
+    write(notebook, path)
+    return f"{time.monotonic() - start:.0f} s, {path.stat().st_size / 1000:.0f} kB"
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description="Make the notebooks from notebooks/source.")
     parser.add_argument("names", nargs="*", help="beginnings of names, such as 02; default: all")
     parser.add_argument("--budget", choices=("quick", "cpu", "gpu"), default="cpu")
@@ -211,31 +232,26 @@ def main() -> None:
     how.add_argument(
         "--keep-outputs", action="store_true", help="take over edited prose, execute nothing"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.check:
-        wrong = problems()
+        wrong = problems(root)
         for name, what in wrong.items():
             print(f"notebooks/{name}: {what}")
-        sys.exit(bool(wrong))
-    failed = False
-    for source in chosen(options.names):
-        path = notebook_path(source)
-        name = path.relative_to(ROOT)
-        notebook, start = build(source), time.monotonic()
+        return 1 if wrong else 0
+    try:
+        lessons = chosen(options.names, root)
+    except RuntimeError as error:
+        parser.error(str(error))
+    failed = 0
+    for source in lessons:
+        print(f"notebooks/{source.stem}.ipynb", end=": ", flush=True)
         try:
-            if options.keep_outputs:
-                keep_outputs(notebook, nbformat.read(path, as_version=4))
-            else:
-                print(f"{name} …", flush=True)
-                execute(notebook, path.parent, options.budget)
+            print(make(source, options, root))
         except RuntimeError as error:
-            print(f"{name}, {error}\nThe notebook is left as it was.", flush=True)
-            failed = True
-            continue
-        write(notebook, path)
-        print(f"{name}: {time.monotonic() - start:.0f} s, {path.stat().st_size / 1000:.0f} kB")
-    sys.exit(failed)
+            print(f"{error}\nThe notebook is left as it was.")
+            failed = 1
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

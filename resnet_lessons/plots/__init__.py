@@ -9,20 +9,26 @@ Each function returns a closed figure: as the last line of a cell it is shown on
 
 from resnet_lessons.plots.measurements import (
     LiveCurves,
+    block_by_block,
     curves,
     error_against_depth,
     gradient_norms,
+    histograms,
 )
-from resnet_lessons.plots.pictures import feature_maps, images
-from resnet_lessons.plots.structure import block, network
+from resnet_lessons.plots.pictures import feature_maps, guesses, images
+from resnet_lessons.plots.structure import block, costs, network
 
 __all__ = [
     "LiveCurves",
     "block",
+    "block_by_block",
+    "costs",
     "curves",
     "error_against_depth",
     "feature_maps",
     "gradient_norms",
+    "guesses",
+    "histograms",
     "images",
     "network",
 ]

@@ -1,16 +1,18 @@
-"""Pictures of what was measured: curves, errors against depth, gradients."""
+"""Pictures of what was measured: curves, errors against depth, gradients, values in a stack."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from resnet_lessons._arguments import one_of
 from resnet_lessons.diagnostics import LayerGradient
+from resnet_lessons.history import History
 from resnet_lessons.plots.style import NAMES, colour_of, depth_of, from_zero, new_figure
 from resnet_lessons.results import Run
-from resnet_lessons.training import History
 
 
 def curves(
@@ -81,6 +83,8 @@ def error_against_depth(
         one_of("figures", name, NAMES)
     kinds: dict[str, dict[int, list[Run | History]]] = {}
     for run in runs:
+        if not run.epochs:
+            continue
         kind, depth = run.label.split("-")[0], depth_of(run.label)
         if depth is None:
             raise ValueError(
@@ -122,6 +126,53 @@ def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str =
     panel.set_xticks([0, 0.5, 1], ["first layer", "half-way", "last layer"])
     panel.set(ylabel="norm of the gradient", title=title)
     panel.legend(frameon=False)
+    return drawing
+
+
+def histograms(measured: Mapping[str, Tensor], xlabel: str, title: str = "") -> Figure:
+    """How often each value occurs: a panel a label, all on one scale.
+
+    Args:
+        measured: for each label, values in a tensor of any shape.
+    """
+    drawing, axes = new_figure(len(measured), width=9.0, height=3.0, sharex=True, sharey=True)
+    values = {label: tensor.detach().flatten().cpu().numpy() for label, tensor in measured.items()}
+    low = min(shown.min() for shown in values.values())
+    high = max(shown.max() for shown in values.values())
+    step = float(high - low) / 50 or 1.0
+    edges = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1.5)  # one of them 0
+    for panel, (label, shown) in zip(axes[0], values.items(), strict=True):
+        shares = np.full(len(shown), 100 / len(shown))
+        panel.hist(shown, bins=edges, weights=shares, color=colour_of(label))
+        panel.set_xlabel(xlabel)
+        panel.set_title(label, fontsize=10)
+    axes[0, 0].set_ylabel("values (%)")
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+def block_by_block(
+    measured: Mapping[str, Mapping[str, Sequence[float]]], title: str = ""
+) -> Figure:
+    """Something measured after every block of a stack: a panel a figure, a line a label.
+
+    Args:
+        measured: for each figure, named as its axis shall be, the values of each label, the first
+            one being that of block 1.
+    """
+    drawing, axes = new_figure(len(measured), width=9.0, height=3.2)
+    for panel, (figure, by_label) in zip(axes[0], measured.items(), strict=True):
+        for label, values in by_label.items():
+            blocks = range(1, len(values) + 1)
+            marker = "o" if "res" in label else "s"
+            colour = colour_of(label)
+            # A value of 0 lies on the edge of the panel, and would be cut in half.
+            panel.plot(blocks, values, color=colour, marker=marker, label=label, clip_on=False)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.set(xlabel="block", ylabel=figure)
+        from_zero([panel])
+    axes[0, 0].legend(frameon=False)
+    drawing.suptitle(title, fontsize=11)
     return drawing
 
 

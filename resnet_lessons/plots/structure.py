@@ -55,6 +55,32 @@ def _size(shape: Sequence[int]) -> str:
     return f"{shape[1]}\n{shape[2]}×{shape[3]}"
 
 
+def costs(table: ShapeTable, title: str = "") -> Figure:
+    """Where a network's parameters and multiply-adds are: a bar a stage, and stem and head.
+
+    A stage is what the names before the first dot say; what has no dot in its name is the stem
+    where it runs before the stages, the head where it runs behind them.
+    """
+    counted: dict[str, list[int]] = {}
+    for row in table:
+        stage, dot, _ = row.name.partition(".")
+        part = stage if dot else "head" if any(name != "stem" for name in counted) else "stem"
+        sums = counted.setdefault(part, [0, 0])
+        sums[0] += row.parameters
+        sums[1] += row.multiply_adds
+    colours = [NEUTRAL if part in ("stem", "head") else RESIDUAL for part in counted]
+    drawing, axes = new_figure(2, width=9.0, height=3.0)
+    for panel, name, index in zip(axes[0], ("parameters", "multiply-adds"), (0, 1), strict=True):
+        millions = [sums[index] / 1e6 for sums in counted.values()]
+        bars = panel.bar(list(counted), millions, color=colours)
+        panel.bar_label(bars, fmt="{:,.3g}", padding=2, fontsize=8)
+        panel.set(ylabel=f"{name} (millions)")
+        panel.grid(axis="x", visible=False)
+        panel.set_axisbelow(True)
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
 def block(module: nn.Module, input_shape: Sequence[int], title: str = "") -> Figure:
     """A block as wires and boxes, with the shape that was measured on every wire.
 

@@ -1,0 +1,273 @@
+"""Wrong arguments and inputs are answered in one sentence: the value, what was expected, a cure."""
+
+import inspect
+import re
+from math import inf, nan
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resnet_lessons import _arguments
+from resnet_lessons.blocks import BasicBlock, PaddingShortcut, PlainBlock, make_shortcut
+from resnet_lessons.cifar import cifar_resnet
+from resnet_lessons.lesson_nine import LessonNineBlock, lesson_nine
+from resnet_lessons.resnet import ResNet, resnet18, resnet34
+
+few = settings(max_examples=40, deadline=None)
+no_number = st.one_of(
+    st.none(), st.booleans(), st.floats(), st.text(max_size=9), st.lists(st.integers(), max_size=3)
+)
+wrong_counts = no_number | st.integers(-(10**9), 0)
+no_flag = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=9))
+no_choice = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=9), st.booleans())
+
+
+def check_sentence(message, *parts):
+    """`message` is one line: what was given, but what was expected; a cure. It holds `parts`."""
+    assert all(part in message for part in parts), message
+    for part in parts:  # whatever stands in a value is not the sentence's own
+        message = message.replace(part, "…")
+    assert re.fullmatch(r"[^\n]+, but [^\n]+; [^\n;]+[^ .?][.?]", message), message
+    assert not re.search(r"[.?!] +[A-Z]", message), message
+
+
+def refusal(function, *args, **kwargs):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        function(*args, **kwargs)
+    return str(caught.value)
+
+
+# Constructors: for each, arguments that are right; whole numbers, flags, choices and the rest
+
+BLOCK = {"in_channels": 2, "out_channels": 2, "stride": 1}
+NET = {"num_classes": 2, "in_channels": 1}
+RIGHT = {
+    PlainBlock: BLOCK,
+    BasicBlock: {**BLOCK, "shortcut": "padding"},
+    PaddingShortcut: BLOCK,
+    LessonNineBlock: {**BLOCK, "projection": True},
+    ResNet: {"layers": (1, 1, 1, 1), **NET, "stem": "cifar"},
+    resnet18: {**NET, "stem": "cifar"},
+    resnet34: {**NET, "stem": "cifar"},
+    cifar_resnet: {"depth": 8, "residual": True, "width": 1, **NET},
+    lesson_nine: {**NET, "faithful": True},
+}
+
+
+def arguments(kind):
+    return [
+        pytest.param(function, name, id=f"{function.__name__}-{name}")
+        for function, right in RIGHT.items()
+        for name, value in right.items()
+        if type(value) is kind
+    ]
+
+
+@pytest.mark.parametrize("function", RIGHT)
+def test_the_table_above_knows_every_argument_and_is_right(function):
+    assert RIGHT[function].keys() == inspect.signature(function).parameters.keys()
+    function(**RIGHT[function])
+
+
+@pytest.mark.parametrize(("function", "name"), arguments(int))
+def test_a_count_must_be_a_positive_whole_number(function, name):
+    @few
+    @given(wrong_counts)
+    def refused(value):
+        message = refusal(function, **{**RIGHT[function], name: value})
+        check_sentence(message, f"{name} is {value!r}")
+
+    refused()
+
+
+@pytest.mark.parametrize(("function", "name"), arguments(bool))
+def test_a_flag_must_be_true_or_false(function, name):
+    @few
+    @given(no_flag)
+    def refused(value):
+        message = refusal(function, **{**RIGHT[function], name: value})
+        check_sentence(message, f"{name} is {value!r}")
+
+    refused()
+
+
+@pytest.mark.parametrize(("function", "name"), arguments(str))
+def test_a_choice_must_be_one_of_those_named(function, name):
+    @few
+    @given(no_choice)
+    def refused(value):
+        message = refusal(function, **{**RIGHT[function], name: value})
+        check_sentence(message, f"{name} is {value!r}")
+        assert repr(RIGHT[function][name]) in message
+
+    refused()
+
+
+@pytest.mark.parametrize("layers", [(2, 2, 2), (1, 1, 1, 1, 1), [], 18, None, {2}])
+def test_a_resnet_has_four_stages(layers):
+    check_sentence(refusal(ResNet, layers), f"layers is {layers!r}", "(2, 2, 2, 2)")
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, "2", None, True])
+@pytest.mark.parametrize("stage", [0, 3])
+def test_each_stage_has_a_whole_number_of_blocks(stage, value):
+    layers = [1, 1, 1, 1]
+    layers[stage] = value
+    check_sentence(refusal(ResNet, layers), f"layers[{stage}] is {value!r}")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        PaddingShortcut,
+        lambda *channels: BasicBlock(*channels, shortcut="padding"),
+        lambda *channels: make_shortcut(*channels, 1, "padding"),
+    ],
+)
+def test_a_padding_shortcut_cannot_remove_channels(function):
+    check_sentence(refusal(function, 8, 4), "out_channels is 4", "8", "shortcut='projection'")
+
+
+@pytest.mark.parametrize("channels_and_stride", [(3, 5, 1), (3, 3, 2)])
+def test_lesson_nines_block_names_the_projection_that_it_needs(channels_and_stride):
+    channels, out_channels, stride = channels_and_stride
+    expected = f"{channels} channels into {out_channels} at stride {stride}", "projection=True"
+    check_sentence(refusal(LessonNineBlock, *channels_and_stride), *expected)
+
+
+def test_whole_numbers_from_numpy_are_whole_numbers():
+    three, four = np.int64(3), np.int32(4)
+    x = torch.randn(2, 3, 5, 7)
+    for block in (PlainBlock(three, four, np.int64(2)), BasicBlock(three, four, np.int64(2))):
+        assert block(x).shape == (2, 4, 3, 4)
+        assert type(block.in_channels) is type(block.out_channels) is type(block.stride) is int
+
+
+# Forward passes
+
+MODULES = {
+    "PlainBlock": lambda: PlainBlock(3, 4),
+    "BasicBlock": lambda: BasicBlock(3, 4),
+    "LessonNineBlock": lambda: LessonNineBlock(3, 3),
+    "ResNet": lambda: ResNet((1, 1, 1, 1), 2),
+    "CifarResNet": lambda: cifar_resnet(8, width=1),
+    "lesson nine's network": lesson_nine,
+}
+
+
+@pytest.fixture(scope="module", params=MODULES)
+def module(request):
+    return request.param, MODULES[request.param]().eval()
+
+
+@pytest.mark.parametrize("x", [None, [[1.0]], np.zeros((1, 3, 96, 96), np.float32)], ids=type)
+def test_an_input_that_is_no_tensor(module, x):
+    owner, net = module
+    check_sentence(refusal(net, x), f"{owner} was given a {type(x).__name__}", "torch.as_tensor")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_an_input_of_raw_pixels(module, dtype):
+    owner, net = module
+    message = refusal(net, torch.zeros(1, 3, 96, 96, dtype=dtype))
+    check_sentence(message, f"{owner} was given {dtype} values", "data.normalize(images)")
+
+
+@pytest.mark.parametrize("shape", [(96,), (3, 96, 96), (1, 1, 3, 96, 96)])
+def test_an_input_of_other_dimensions(module, shape):
+    owner, net = module
+    expected = f"{owner} was given a tensor of shape {shape}", "x.unsqueeze(0)", "x.unsqueeze(1)"
+    check_sentence(refusal(net, torch.zeros(shape)), *expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_an_input_of_other_channels(module, channels):
+    owner, net = module
+    shape = (2, channels, 96, 96)
+    expected = f"{owner} was given {channels} channels (input shape {shape})", "built for 3"
+    check_sentence(refusal(net, torch.zeros(shape)), *expected, f"in_channels={channels}")
+
+
+@torch.no_grad()
+def test_a_right_input_passes(module):
+    module[1](torch.zeros(1, 3, 96, 96))
+
+
+# The checks themselves
+
+
+@few
+@given(st.integers(-5, 5), st.integers(0, 99))
+def test_whole_number_accepts_from_the_minimum_on(minimum, above):
+    for value in (minimum + above, np.int64(minimum + above)):
+        result = _arguments.whole_number("n", value, minimum)
+        assert result == minimum + above and type(result) is int
+
+
+@few
+@given(st.integers(-5, 5), st.integers(1, 99))
+def test_whole_number_refuses_below_the_minimum_and_its_cure_is_accepted(minimum, below):
+    with pytest.raises(ValueError) as caught:
+        _arguments.whole_number("n", minimum - below, minimum)
+    check_sentence(str(caught.value), f"n is {minimum - below}", f"at least {minimum}")
+    cure = int(re.search(r"n=(-?\d+)\.$", str(caught.value))[1])
+    assert _arguments.whole_number("n", cure, minimum) == cure
+
+
+@few
+@given(no_number)
+def test_whole_number_refuses_what_is_none(value):
+    with pytest.raises(TypeError) as caught:
+        _arguments.whole_number("n", value)
+    check_sentence(str(caught.value), f"n is {value!r}")
+
+
+@few
+@given(st.floats(0, 1e300) | st.integers(0, 99) | st.floats(0, 99).map(np.float32))
+def test_real_number_accepts_finite_numbers_from_the_minimum_on(value):
+    result = _arguments.real_number("lr", value)
+    assert result == value and type(result) is float
+
+
+@pytest.mark.parametrize("value", [-1e-9, -3, -inf, inf, nan])
+def test_real_number_refuses_what_is_too_small_or_not_finite(value):
+    with pytest.raises(ValueError) as caught:
+        _arguments.real_number("lr", value)
+    check_sentence(str(caught.value), f"lr is {value}", "at least 0")
+
+
+def test_real_number_may_exclude_the_minimum():
+    assert _arguments.real_number("lr", 0.0) == 0.0
+    assert _arguments.real_number("lr", 0.6, 0.5, above=True) == 0.6
+    with pytest.raises(ValueError) as caught:
+        _arguments.real_number("lr", 0.5, 0.5, above=True)
+    check_sentence(str(caught.value), "lr is 0.5", "above 0.5")
+
+
+@pytest.mark.parametrize("value", ["0.1", None, True, [0.1], 1j])
+def test_real_number_refuses_what_is_none(value):
+    with pytest.raises(TypeError) as caught:
+        _arguments.real_number("lr", value)
+    check_sentence(str(caught.value), f"lr is {value!r}")
+
+
+def test_one_of_names_the_nearest_choice_where_there_is_one():
+    choices = ("imagenet", "cifar")
+    assert _arguments.one_of("stem", "cifar", choices) == "cifar"
+    near = refusal(_arguments.one_of, "stem", "cifar-10", choices)
+    check_sentence(near, "stem is 'cifar-10'", "'imagenet', 'cifar'")
+    assert near.endswith("did you mean 'cifar'?")
+    assert refusal(_arguments.one_of, "stem", "xyz", choices).endswith("; choose one of them.")
+
+
+def test_one_of_takes_choices_that_can_be_read_only_once():
+    choices = ["a", "b"]
+    check_sentence(refusal(_arguments.one_of, "n", "c", iter(choices)), "n is 'c'", "'a', 'b'")
+
+
+def test_true_or_false_takes_these_two():
+    for value in (True, False):
+        assert _arguments.true_or_false("residual", value) is value

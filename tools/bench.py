@@ -1,0 +1,273 @@
+"""Measure this machine: python tools/bench.py [--quick] [--only NAME ...]
+
+Each line compares two things that are measured in turn in one run, A B A B …, so that whatever else
+the machine does meets both. A ratio is formed within a round, ours over the other; what is printed
+is the median over the rounds, with the smallest and the largest, and the median of each side.
+Time is better below 1, the arithmetic rate near 1.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from resnet_lessons.cifar import cifar_resnet
+from resnet_lessons.data import Dataset, Split, load
+from resnet_lessons.resnet import resnet18, resnet34
+from resnet_lessons.shapes import shape_table
+from resnet_lessons.training import train, train_step
+
+ROOT = Path(__file__).resolve().parents[1]
+# For each network that is trained: how to build it, batch size, training and test images. d2l
+# divides by a fifth of the number of batches, so there must be five.
+TRAINED = {
+    "cifar_resnet(20)": (lambda: cifar_resnet(20, width=16, in_channels=1), 64, 640, 200),
+    'resnet18(stem="cifar")': (lambda: resnet18(10, 1, stem="cifar"), 32, 160, 64),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few rounds, small inputs")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", default=[])
+    options = parser.parse_args()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} processors (load {os.getloadavg()[0]:.1f} "
+        f"before the start); CPU only; Python {platform.python_version()}\n"
+        f"{'ratio':>5}  {'(min – max)':13}  {'ours':>10}  {'other':>10}  {'goal':6}  compared"
+    )
+    for name in options.only or MEASUREMENTS:
+        for line in MEASUREMENTS[name](options.quick):
+            print(f"{line}; {torch.get_num_threads()} threads, torch {torch.__version__}")
+
+
+# How everything is measured
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def in_turn(rounds: int, ours: Callable[[], float], other: Callable[[], float]) -> list[tuple]:
+    """The figures of both, a pair a round; a first round that warms up does not count."""
+    return [(ours(), other()) for _ in range(rounds + 1)][1:]
+
+
+def line(pairs: list[tuple], what: str, goal: str = "", unit: str = "s", form: str = ".3f") -> str:
+    ratios = [ours / other for ours, other in pairs]
+    spread = f"({min(ratios):.2f} – {max(ratios):.2f})"
+    ours, other = (f"{statistics.median(side):{form}} {unit}" for side in zip(*pairs, strict=True))
+    return (
+        f"{statistics.median(ratios):5.2f}  {spread:13}  {ours:>10}  {other:>10}  {goal:6}  {what}"
+        f"; {len(pairs)} rounds"
+    )
+
+
+# Importing
+
+
+def importing(quick: bool) -> Iterator[str]:
+    def fresh(module: str) -> float:
+        code = f"import time; s = time.perf_counter(); import {module}"
+        run = [sys.executable, "-c", f"{code}; print(time.perf_counter() - s)"]
+        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+    pairs = in_turn(3 if quick else 15, lambda: fresh("resnet_lessons"), lambda: fresh("torch"))
+    yield line(pairs, "import resnet_lessons / import torch, each in a fresh process", "≤ 1.05")
+
+
+# Networks
+
+
+def networks(quick: bool) -> Iterator[str]:
+    import torchvision
+
+    shape = (4, 3, 128, 128) if quick else (8, 3, 224, 224)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def both_ways(model: nn.Module) -> None:
+        model.zero_grad()
+        model(images).sum().backward()
+
+    for build in (resnet18, resnet34):
+        ours, theirs = build().train(), getattr(torchvision.models, build.__name__)().train()
+        theirs.load_state_dict(ours.state_dict())
+        pairs = in_turn(
+            5 if quick else 15,
+            lambda model=ours: seconds(lambda: both_ways(model)),
+            lambda model=theirs: seconds(lambda: both_ways(model)),
+        )
+        yield line(
+            pairs,
+            f"{build.__name__}, ours / torchvision {torchvision.__version__}: forward and backward "
+            f"in train mode, same weights, same images {'×'.join(map(str, shape))}",
+            "≤ 1.00",
+        )
+
+
+# Training: the epoch of `train` and that of d2l's `train_ch6`
+
+
+class Pictures(torch.utils.data.Dataset):
+    """Images one by one, as torchvision's Fashion-MNIST gives them: a PIL image, transformed."""
+
+    def __init__(self, data: Dataset, split: Split) -> None:
+        from torchvision import transforms
+
+        self.pixels, self.labels = split.images.permute(0, 2, 3, 1).numpy(), split.labels.tolist()
+        self.transform = transforms.Compose(
+            [
+                transforms.ToPILImage(),
+                transforms.ToTensor(),
+                transforms.Normalize(data.mean, data.std),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(self.pixels[index]), self.labels[index]
+
+
+def ready_floats(data: Dataset, split: Split) -> torch.utils.data.Dataset:
+    """All images normalised before the clock starts, which ours does batch by batch."""
+    return torch.utils.data.TensorDataset(data.normalize(split.images), split.labels)
+
+
+def training(quick: bool) -> Iterator[str]:
+    """Plain SGD at one learning rate in both; both test after the epoch; neither draws."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from d2l import torch as d2l
+
+    class NoAnimator:
+        """In place of d2l's, which draws six times an epoch: to its disadvantage, so left out."""
+
+        def __init__(self, **options) -> None: ...
+
+        def add(self, x, y) -> None: ...
+
+    d2l.Animator = NoAnimator
+    options = {"lr": 0.05, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+
+    def our_epoch(build: Callable, data: Dataset, batch_size: int) -> float:
+        model = build()
+        how = {"batch_size": batch_size, "live": False, "progress": False, **options}
+        return seconds(lambda: train(model, data, 1, **how))
+
+    def their_epoch(build: Callable, loaders: list) -> float:
+        model = build()
+        with contextlib.redirect_stdout(io.StringIO()):
+            return seconds(lambda: d2l.train_ch6(model, *loaders, 1, options["lr"], "cpu"))
+
+    for name, (build, batch_size, images, tests) in TRAINED.items():
+        data = load(device="cpu").take(
+            *(max(5 * batch_size, images // 4), 32) if quick else (images, tests)
+        )
+        for kind, dataset in {
+            "a DataLoader of PIL images, ToTensor and Normalize": Pictures,
+            "a DataLoader of ready floats": ready_floats,
+        }.items():
+            loaders = [
+                torch.utils.data.DataLoader(dataset(data, split), batch_size, shuffle=shuffled)
+                for split, shuffled in ((data.train, True), (data.test, False))
+            ]
+            pairs = in_turn(
+                2 if quick else 7,
+                lambda b=build, d=data, s=batch_size: our_epoch(b, d, s),
+                lambda b=build, w=loaders: their_epoch(b, w),
+            )
+            yield line(
+                pairs,
+                f"{name}: epoch of train / of d2l 1.0.3's train_ch6 with {kind} (no workers, no "
+                f"drawing), {len(data.train)} images 1×28×28 in batches of {batch_size}, then "
+                f"{len(data.test)} tested",
+                "≤ 0.90",
+            )
+
+
+# The arithmetic rate
+
+
+def rate(quick: bool) -> Iterator[str]:
+    """A training step counts three forward passes, a multiply-add two operations."""
+    size = 1024 if quick else 2048
+    square = torch.randn(size, size)
+
+    def product_rate() -> float:
+        return 2 * size**3 / seconds(lambda: square @ square) / 1e9
+
+    for name, (build, batch_size, _, _) in TRAINED.items():
+        model, data = build().train(), load(device="cpu").take(batch_size)
+        images, labels = data.normalize(data.train.images), data.train.labels
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+        operations = 3 * 2 * shape_table(model, tuple(images.shape)).multiply_adds
+
+        def step_rate(parts: tuple = (model, images, labels, optimizer), n=operations) -> float:
+            return n / seconds(lambda: train_step(*parts)) / 1e9
+
+        pairs = in_turn(5 if quick else 15, step_rate, product_rate)
+        what = (
+            f"{name}: rate of a training step, {batch_size} images 1×28×28, "
+            f"{operations / 1e9:.1f} GFLOP / rate of a float32 product of {size}×{size} matrices"
+        )
+        yield line(pairs, what, unit="GF/s", form=".0f")
+
+
+# The first curve
+
+
+def curve(quick: bool) -> Iterator[str]:
+    """Seconds from "Run All" of lesson 2 to its first curve; there is nothing to compare with."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    class Seen(Exception):
+        pass
+
+    class Client(NotebookClient):
+        def process_message(self, message, cell, cell_index):
+            if "image/png" in message["content"].get("data", {}):
+                raise Seen(f"cell {cell_index + 1}")
+            return super().process_message(message, cell, cell_index)
+
+    (path,) = (ROOT / "notebooks").glob("02*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    client = Client(notebook, timeout=3600, extra_arguments=["--log-level=ERROR"])
+    environment = {**os.environ, "RESNET_LESSONS_BUDGET": "quick" if quick else "cpu"}
+    started = time.perf_counter()
+    try:
+        client.execute(cwd=str(path.parent), env=environment)
+    except Seen as place:
+        took = f"{time.perf_counter() - started:.1f} s"
+        yield (
+            f"{'':20}  {took:>10}  {'':10}  {'':6}  from the start of the kernel to the first "
+            f"picture of {path.name} ({place}), budget {environment['RESNET_LESSONS_BUDGET']}"
+        )
+
+
+MEASUREMENTS = {
+    "import": importing,
+    "networks": networks,
+    "training": training,
+    "rate": rate,
+    "curve": curve,
+}
+
+
+if __name__ == "__main__":
+    main()
