@@ -8,7 +8,7 @@ VENV := .venv/bin/python
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser")
+lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser", TORCH_BACKEND=cpu)
 	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
 
 test: .venv/installed  ## check style, run all tests (TEST_ARGS="-k shapes")
@@ -29,14 +29,13 @@ clean:  ## remove the environment
 	rm -rf .venv
 
 # --- the environment ---
-# .venv/installed stands only in a finished environment. It names the torch build that was asked for
-# (TORCH_BACKEND=cpu, cu126, auto …; once chosen it is remembered, `default` is PyPI's) and the folder, because an
-# environment does not survive a move. While an install runs the file is called .venv/unfinished: one that was
-# interrupted, like one for another torch or folder, is thrown away and made afresh (uv keeps what it downloaded).
-MARK := $(wildcard .venv/unfinished .venv/installed)
-BACKEND := $(or $(TORCH_BACKEND),$(if $(MARK),$(firstword $(shell cat $(MARK)))),default)
+# .venv/installed stands only in a finished environment. It holds the torch build asked for
+# (TORCH_BACKEND=cpu, cu126, auto …; remembered until another is named, `default` is PyPI's) and this
+# folder, since an environment does not survive a move. An install in progress has .venv/unfinished.
+# What was interrupted, or is for another torch or folder, is made afresh; uv keeps its downloads.
+BACKEND := $(or $(TORCH_BACKEND),$(firstword $(shell cat .venv/installed 2>/dev/null)),default)
 FINISHED := $(shell test -x $(VENV) && test ! -e .venv/unfinished && cat .venv/installed 2>/dev/null)
-ifneq ($(MARK),)
+ifneq ($(wildcard .venv/installed .venv/unfinished),)
 ifneq ($(FINISHED),$(BACKEND) $(CURDIR))
 AFRESH := FORCE
 endif

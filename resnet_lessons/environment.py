@@ -157,6 +157,7 @@ def problems(facts: Facts) -> tuple[Problem, ...]:
 
 
 def old_python(facts: Facts) -> Problem | None:
+    """A Python that the course does not run on."""
     if _numbers(facts.python) >= _numbers(OLDEST_PYTHON):
         return None
     return Problem(
@@ -166,6 +167,7 @@ def old_python(facts: Facts) -> Problem | None:
 
 
 def old_torch(facts: Facts) -> Problem | None:
+    """A torch that the course does not run on."""
     version = facts.packages.get("torch")
     if not version or _numbers(version) >= _numbers(OLDEST_TORCH):
         return None
@@ -177,6 +179,7 @@ def old_torch(facts: Facts) -> Problem | None:
 
 
 def colab_without_gpu(facts: Facts) -> Problem | None:
+    """A Colab runtime that nobody switched to a GPU."""
     if facts.place != "colab" or facts.gpu or facts.nvidia:
         return None
     return Problem(
@@ -186,6 +189,7 @@ def colab_without_gpu(facts: Facts) -> Problem | None:
 
 
 def torch_without_cuda(facts: Facts) -> Problem | None:
+    """An NVIDIA GPU, and a torch that knows of none."""
     if facts.gpu or not facts.nvidia or facts.cuda_build:
         return None
     return Problem(
@@ -195,6 +199,7 @@ def torch_without_cuda(facts: Facts) -> Problem | None:
 
 
 def old_driver(facts: Facts) -> Problem | None:
+    """A driver older than torch's CUDA build needs."""
     if facts.gpu or not facts.nvidia or not facts.cuda_build or not facts.driver:
         return None
     needed = OLDEST_DRIVER.get(_numbers(facts.cuda_build)[0], 0)
@@ -209,6 +214,7 @@ def old_driver(facts: Facts) -> Problem | None:
 
 
 def hidden_gpu(facts: Facts) -> Problem | None:
+    """A GPU that CUDA_VISIBLE_DEVICES hides."""
     if facts.gpu or not facts.nvidia or not facts.cuda_build or not _hides(facts.visible_devices):
         return None
     return Problem(
@@ -234,6 +240,7 @@ def refused_gpu(facts: Facts) -> Problem | None:
 
 
 def broken_d2l(facts: Facts) -> Problem | None:
+    """No d2l, or one that cannot be imported."""
     percent = "" if facts.place == "terminal" else "%"
     if not facts.packages.get("d2l"):
         return Problem(
@@ -252,6 +259,7 @@ def broken_d2l(facts: Facts) -> Problem | None:
 
 
 def unknown_budget(facts: Facts) -> Problem | None:
+    """A budget that does not exist."""
     if not facts.budget_variable or facts.budget_variable in budget.NAMES:
         return None
     cure = f"`export {budget.VARIABLE}=cpu` in the terminal"
@@ -265,6 +273,7 @@ def unknown_budget(facts: Facts) -> Problem | None:
 
 
 def little_memory(facts: Facts) -> Problem | None:
+    """Less free memory than a training may need."""
     if facts.free_memory is None or facts.free_memory >= ENOUGH:
         return None
     return Problem(
@@ -274,6 +283,7 @@ def little_memory(facts: Facts) -> Problem | None:
 
 
 def little_disk(facts: Facts) -> Problem | None:
+    """Less free disk than data sets may need."""
     if facts.free_disk is None or facts.free_disk >= ENOUGH:
         return None
     return Problem(

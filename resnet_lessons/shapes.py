@@ -145,7 +145,8 @@ def shape_table(model: nn.Module, input_shape: Any, depth: int | None = None) ->
         )
     inputs = _inputs(model, input_shape)
 
-    # Imported only here, for it takes 0.3 s that `import resnet_lessons` need not spend.
+    # Imported only here: with what torch loads when a counter first counts, it takes seconds that
+    # `import resnet_lessons` need not spend. (Training loads the same, so it is spent once.)
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
@@ -218,7 +219,7 @@ class _Recorder:
         return (
             f"{where} ({type(module).__name__}) failed on input {_text(shapes)}, with "
             f"{type(error).__name__}: {reason}; make the module before it give out what it takes, "
-            "or change input_shape (batch first; a tensor for token ids)."
+            "or change input_shape, whose first number is the batch."
         )
 
 

@@ -16,7 +16,7 @@ HEAVY = {"IPython", "ipywidgets", "matplotlib", "pandas", "torchvision"}
 # line stands above all of them.
 FLOORS = [
     {"_arguments"},
-    {"blocks", "data"},
+    {"blocks", "data", "history"},
     {"resnet", "cifar", "lesson_nine"},
     {"shapes", "training", "diagnostics"},
     {"results", "budget"},

@@ -42,8 +42,6 @@ if getattr(importlib.util.find_spec("resnet_lessons"), "origin", None) is None:
     %pip install -q "{source}"
     %pip install -q --no-deps d2l==1.0.3
 """
-
-
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -103,10 +101,7 @@ def execute(notebook: NotebookNode, folder: Path, budget: str) -> None:
         on_cell_start=lambda cell, cell_index: at.update(cell=cell, number=cell_index + 1),
     )
     try:
-        client.execute(
-            cwd=str(folder),
-            env={**os.environ, "RESNET_LESSONS_BUDGET": budget},
-        )
+        client.execute(cwd=str(folder), env={**os.environ, "RESNET_LESSONS_BUDGET": budget})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         said = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else error
         raise RuntimeError(f"cell {at['number']}: {said}\n{indented(at['cell'].source)}") from None

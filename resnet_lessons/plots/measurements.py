@@ -14,6 +14,9 @@ from resnet_lessons.history import History
 from resnet_lessons.plots.style import NAMES, colour_of, depth_of, from_zero, new_figure
 from resnet_lessons.results import Run
 
+# A curve's last point, for its name: value, epoch, label, colour.
+End = tuple[float, int, str, tuple[float, ...]]
+
 
 def curves(
     trainings: Sequence[History | Run], figures: Sequence[str] = ("train_error",), title: str = ""
@@ -30,8 +33,14 @@ def curves(
     for name in figures:
         one_of("figures", name, NAMES)
     drawing, axes = new_figure(len(figures), width=6.0 if len(figures) == 1 else 9.0)
-    for panel, name in zip(axes[0], figures, strict=True):
-        _draw_curves(panel, trainings, name)
+    ends = [
+        _draw_curves(panel, trainings, name) for panel, name in zip(axes[0], figures, strict=True)
+    ]
+    if all(name.endswith("error") for name in figures):  # to be compared, so on one scale
+        from_zero(list(axes[0]))
+    for panel, labels in zip(axes[0], ends, strict=True):
+        from_zero([panel])
+        _label_ends(panel, labels)
     drawing.suptitle(title, fontsize=11)
     return drawing
 
@@ -168,7 +177,7 @@ def block_by_block(
             colour = colour_of(label)
             # A value of 0 lies on the edge of the panel, and would be cut in half.
             panel.plot(blocks, values, color=colour, marker=marker, label=label, clip_on=False)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         panel.set(xlabel="block", ylabel=figure)
         from_zero([panel])
     axes[0, 0].legend(frameon=False)
@@ -194,8 +203,8 @@ def _draw_against_depth(axes: Axes, kind: str, errors: Mapping[int, Sequence[flo
         axes.plot([depth] * len(values), values, ".", color="black", markersize=3)
 
 
-def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) -> None:
-    """One line a label, named at its end; a band where several trainings share the label."""
+def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) -> list[End]:
+    """One line a label, a band where several trainings share it; return where each line ends."""
     by_label: dict[str, list[list[float]]] = {}
     for training in trainings:
         column = [getattr(epoch, figure) for epoch in training.epochs]
@@ -213,13 +222,12 @@ def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) ->
         if len(columns) > 1:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
         ends.append((mean[-1], epochs[-1], label, colour))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="epoch", ylabel=NAMES[figure])
-    from_zero([axes])
-    _label_ends(axes, ends)
+    return ends
 
 
-def _label_ends(axes: Axes, ends: list[tuple[float, int, str, tuple]]) -> None:
+def _label_ends(axes: Axes, ends: list[End]) -> None:
     """Write each curve's name beside its last point, moved apart where two would overlap."""
     if not ends:
         return

@@ -44,7 +44,7 @@ def network(table: ShapeTable, title: str = "") -> Figure:
         axes.text(middle, height / 2 + 0.1, _size(shape), ha="center", fontsize=7)
         axes.text(middle, -height / 2 - 0.15, name, ha="right", va="top", rotation=45, fontsize=7)
         left += thickness + 1.15
-    axes.set(xlim=(-0.6, left), ylim=(-3.2, 2.9), title=title)
+    axes.set(xlim=(-0.6, left), ylim=(-2.9, 2.9), title=title)
     return drawing
 
 
@@ -132,7 +132,8 @@ def _shortcut(axes: Axes, end: float, shape: Sequence[int], detour: list[ShapeRo
     )
     for index, row in enumerate(detour):
         _box(axes, end / 2 + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row)
-    name = "shortcut" if detour else "identity shortcut: x itself"
+    names = {"Conv2d": "projection shortcut", "PaddingShortcut": "padding shortcut"}
+    name = names[detour[0].kind] if detour else "identity shortcut: x itself"
     axes.text(end / 2, 2.25, name, ha="center", color=RESIDUAL)
     _on_wire(axes, end - 0.9, 1.85, detour[-1].output if detour else shape)
     axes.add_patch(Circle((end, 0), 0.32, facecolor="white", edgecolor="black", zorder=3))
