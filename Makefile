@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks bench badges clean FORCE
+.PHONY: help lab test notebooks results bench badges clean FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ test: .venv/installed  ## check style, run all tests (TEST_ARGS="-k shapes")
 
 notebooks: .venv/installed  ## make the notebooks from notebooks/source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
+
+results: .venv/installed  ## train what results/ still lacks (NAME=degradation-mini)
+	$(VENV) -m resnet_lessons.sweep $(or $(NAME),degradation-mini)
 
 bench: .venv/installed  ## measure this machine
 	$(VENV) tools/bench.py

@@ -48,7 +48,6 @@ def gradient_norms(model: nn.Module, data: Dataset, images: int = 512) -> list[L
         )
     batch = data.take(train=images).train
     trial = copy.deepcopy(model).to(data.device).train().requires_grad_()
-    trial.zero_grad()
     devices = [data.device] if data.device.type == "cuda" else []
     with torch.random.fork_rng(devices):  # layers such as dropout draw random numbers
         F.cross_entropy(trial(data.normalize(batch.images)), batch.labels).backward()

@@ -107,12 +107,28 @@ def draw(name: str) -> None:
     picture.savefig(results.FOLDER / f"{name}.png", dpi=110)
 
 
+def tell(name: str) -> None:
+    """Put the experiment's table into `results/README.md`, in place of the one that is there."""
+    readme = results.FOLDER / "README.md"
+    mark, end = f"<!-- table of {name} -->", "<!-- end of table -->"
+    before, found, rest = readme.read_text(encoding="utf-8").partition(mark)
+    if not found:
+        raise ValueError(
+            f"{readme.name} in results has no line {mark!r}, but the table belongs below it; "
+            f"write that line and {end!r} where the table shall stand."
+        )
+    after = rest.partition(end)[2]
+    text = f"{before}{mark}\n{table(name)}\n{end}{after}"
+    readme.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=sorted(EXPERIMENTS))
     name = parser.parse_args().experiment
     sweep(name)
     draw(name)
+    tell(name)
     print(table(name))
 
 

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from math import sqrt
 
 import numpy as np
 import pytest
@@ -73,6 +74,25 @@ def test_width_channels_classes_and_odd_sizes(residual):
     widths = [getattr(net, f"layer{stage}")[-1].out_channels for stage in (1, 2, 3)]
     assert widths == [5, 10, 20]
     assert (net.depth, net.residual) == (8, residual)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_scores_are_those_of_stem_stages_mean_and_classifier_in_turn(residual):
+    net = cifar_resnet(14, residual, width=4).double().eval()
+    x = torch.randn(2, 3, 18, 21).double()
+    y = F.relu(net.bn1(F.conv2d(x, net.conv1.weight, padding=1)))
+    for stage in (net.layer1, net.layer2, net.layer3):
+        y = stage(y)
+    expected = y.mean((2, 3)) @ net.fc.weight.T + net.fc.bias
+    torch.testing.assert_close(net(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_initial_weights_are_those_of_he_et_al():
+    torch.manual_seed(0)
+    for name, parameter in cifar_resnet(20).named_parameters():
+        if parameter.dim() == 4 and parameter.numel() > 9000:
+            expected = sqrt(2 / (parameter.shape[0] * 9))
+            assert abs(parameter.std() / expected - 1) < 0.04, name
 
 
 # The twins
