@@ -34,7 +34,8 @@ def _check_pixels(owner: str, images: object) -> None:
     if images.dim() != 4:
         raise ValueError(
             f"{owner} was given images of shape {tuple(images.shape)}, but it takes four "
-            "dimensions N×C×H×W; add the missing one, for example with images.unsqueeze(0)."
+            "dimensions N×C×H×W; add the missing one, with images.unsqueeze(1) for grey images "
+            "N×H×W, with images.unsqueeze(0) for one image C×H×W."
         )
 
 

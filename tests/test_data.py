@@ -6,13 +6,13 @@ import struct
 import zipfile
 from pathlib import Path
 
-import draw_fashion_mnist_mini as tool
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import draw_fashion_mnist_mini as tool
 from resnet_lessons import data
 from resnet_lessons.data import Dataset, Split, augment, channel_statistics, load
 
