@@ -102,7 +102,7 @@ def train(
             notebook; default, a curve where there is a notebook to show it in.
         channels_last: keep the channels of a pixel next to each other in memory while training;
             default, where that is faster: on a CPU, if every convolution has at least 16 channels.
-        progress: show a bar with both errors and the time left.
+        progress: show a bar with the loss, both errors and the time left.
 
     Returns:
         What each finished epoch measured. A loss that stops being finite ends the training: a
@@ -129,10 +129,6 @@ def train(
             for number in range(1, epochs + 1):
                 epoch = _epoch(model, data, recipe, number, optimizer, generator, bar)
                 history.epochs.append(epoch)
-                bar.set_postfix_str(
-                    f"epoch {number}/{epochs}: train error {epoch.train_error:.1f} %, "
-                    f"test error {epoch.test_error:.1f} %"
-                )
                 report(history)
         except KeyboardInterrupt:
             history.stopped = (
@@ -172,6 +168,7 @@ def _epoch(
     loss_sum = torch.zeros((), device=data.device)
     wrong = torch.zeros((), dtype=torch.int64, device=data.device)
     read_every = 1 if data.device.type == "cpu" else 20
+    seen = 0
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr_at(first + step, steps)
@@ -182,17 +179,21 @@ def _epoch(
         loss, scores = train_step(model, data.normalize(images), labels, optimizer)
         loss_sum += loss.detach() * len(labels)
         wrong += (scores.detach().argmax(1) != labels).sum()
-        last = step == len(batches) - 1
-        if (last or step % read_every == 0) and not math.isfinite(loss_sum.item()):
-            raise _Diverged
+        seen += len(labels)
+        if step % read_every == 0 or step == len(batches) - 1:
+            mean_loss, error = loss_sum.item() / seen, 100 * wrong.item() / seen
+            if not math.isfinite(mean_loss):
+                raise _Diverged
+            figures = f"loss {mean_loss:.3f}, train error {error:.1f} %"
+            bar.set_postfix_str(f"epoch {number}/{recipe.epochs}: {figures}", refresh=False)
         bar.update()
-    seen = min(len(order), batches[-1].stop)
     test = evaluate(model, data)
+    bar.set_postfix_str(f"epoch {number}/{recipe.epochs}: {figures}, test error {test.error:.1f} %")
     return Epoch(
         epoch=number,
         lr=recipe.lr_at(first, steps),
-        train_loss=loss_sum.item() / seen,
-        train_error=100 * wrong.item() / seen,
+        train_loss=mean_loss,
+        train_error=error,
         test_loss=test.loss,
         test_error=test.error,
         seconds=time.perf_counter() - started,

@@ -330,6 +330,7 @@ def test_progress_is_one_line_on_standard_output(mini, capsys):
     last = out.strip().split("\r")[-1]
     for part in ("plain-8", "100%", "epoch 2/2", "left"):
         assert part in last
+    assert f"loss {history[-1].train_loss:.3f}" in last
     assert f"train error {history[-1].train_error:.1f} %" in last
     assert f"test error {history[-1].test_error:.1f} %" in last
 

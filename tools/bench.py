@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", default=[])
     options = parser.parse_args()
     print(
-        f"{platform.machine()}, {os.cpu_count()} processors (load {os.getloadavg()[0]:.1f} "
-        f"before the start); CPU only; Python {platform.python_version()}\n"
+        f"{platform.machine()}, {os.cpu_count()} processors; CPU only; "
+        f"Python {platform.python_version()}\n"
         f"{'ratio':>5}  {'(min – max)':13}  {'ours':>10}  {'other':>10}  {'goal':6}  compared"
     )
     for name in options.only or MEASUREMENTS:
@@ -79,13 +79,20 @@ def line(pairs: list[tuple], what: str, goal: str = "", unit: str = "s", form: s
 
 
 def importing(quick: bool) -> Iterator[str]:
-    def fresh(module: str) -> float:
-        code = f"import time; s = time.perf_counter(); import {module}"
-        run = [sys.executable, "-c", f"{code}; print(time.perf_counter() - s)"]
-        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+    """Both in one process: two processes differ by more than what is sought."""
+    code = (
+        "import time; start = time.perf_counter(); import torch; middle = time.perf_counter(); "
+        "import resnet_lessons; print(time.perf_counter() - start, middle - start)"
+    )
 
-    pairs = in_turn(3 if quick else 15, lambda: fresh("resnet_lessons"), lambda: fresh("torch"))
-    yield line(pairs, "import resnet_lessons / import torch, each in a fresh process", "≤ 1.05")
+    def fresh() -> tuple[float, ...]:
+        run = [sys.executable, "-c", code]
+        printed = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+        return tuple(map(float, printed.split()))
+
+    pairs = [fresh() for _ in range(4 if quick else 16)][1:]
+    what = "import torch, then resnet_lessons / import torch alone, in the same fresh process"
+    yield line(pairs, what, "≤ 1.05")
 
 
 # Networks
@@ -241,8 +248,9 @@ def curve(quick: bool) -> Iterator[str]:
 
     class Client(NotebookClient):
         def process_message(self, message, cell, cell_index):
-            if "image/png" in message["content"].get("data", {}):
-                raise Seen(f"cell {cell_index + 1}")
+            if "train(" in cell.source and "image/png" in message["content"].get("data", {}):
+                # Taken here, since the exception comes out only when the cell has ended.
+                raise Seen(f"cell {cell_index + 1}", time.perf_counter() - started)
             return super().process_message(message, cell, cell_index)
 
     (path,) = (ROOT / "notebooks").glob("02*.ipynb")
@@ -252,11 +260,12 @@ def curve(quick: bool) -> Iterator[str]:
     started = time.perf_counter()
     try:
         client.execute(cwd=str(path.parent), env=environment)
-    except Seen as place:
-        took = f"{time.perf_counter() - started:.1f} s"
+    except Seen as seen:
+        place, took = seen.args
+        budget = environment["RESNET_LESSONS_BUDGET"]
         yield (
-            f"{'':20}  {took:>10}  {'':10}  {'':6}  from the start of the kernel to the first "
-            f"picture of {path.name} ({place}), budget {environment['RESNET_LESSONS_BUDGET']}"
+            f"{'':20}  {took:8.1f} s  {'':10}  {'≤ 60 s':6}  from the start of the kernel to the "
+            f"first training curve of {path.name} ({place}), budget {budget}"
         )
 
 
