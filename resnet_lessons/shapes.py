@@ -113,8 +113,9 @@ def shape_table(model: nn.Module, input_shape: Any, depth: int | None = None) ->
     run as in any forward pass. On the meta device the run costs nothing.
 
     A call inside a module that has a row belongs to that row. Multiply-adds are those of
-    convolutions and matrix products: half of what `torch.utils.flop_counter` counts, which leaves
-    out normalization, activations, pooling and fused recurrent layers.
+    convolutions and matrix products: half of what the installed `torch.utils.flop_counter` counts,
+    which leaves out normalization, activations, pooling and fused recurrent layers, and in old
+    releases attention on the CPU.
 
     Args:
         model: any module; its lazy modules must have seen a batch.

@@ -12,6 +12,7 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.flop_counter import flop_registry
 from torch.nn import functional as F
 
 from resnet_lessons.shapes import ShapeRow, shape_table
@@ -259,6 +260,10 @@ def test_convolutions_against_the_formula(
     assert table.multiply_adds == batch * outer * groups * height * width * inner * prod(kernel)
 
 
+@pytest.mark.skipif(
+    not any("flash_attention_for_cpu" in str(operation) for operation in flop_registry),
+    reason="this torch's own counter knows no attention on the CPU",
+)
 def test_attention_is_counted_although_eval_mode_would_fuse_it():
     layer = nn.TransformerEncoderLayer(16, 4, dim_feedforward=32, batch_first=True)
     table = shape_table(nn.TransformerEncoder(layer, 2), (3, 5, 16))
