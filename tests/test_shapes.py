@@ -12,8 +12,8 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils.flop_counter import flop_registry
 from torch.nn import functional as F
+from torch.utils.flop_counter import flop_registry
 
 from resnet_lessons.shapes import ShapeRow, shape_table
 
