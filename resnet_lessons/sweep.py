@@ -111,15 +111,14 @@ def tell(name: str) -> None:
     """Put the experiment's table into `results/README.md`, in place of the one that is there."""
     readme = results.FOLDER / "README.md"
     mark, end = f"<!-- table of {name} -->", "<!-- end of table -->"
-    before, found, rest = readme.read_text(encoding="utf-8").partition(mark)
-    if not found:
+    before, begun, rest = readme.read_text(encoding="utf-8").partition(mark)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
         raise ValueError(
-            f"{readme.name} in results has no line {mark!r}, but the table belongs below it; "
-            f"write that line and {end!r} where the table shall stand."
+            f"{readme.name} in results lacks the line {mark!r} or, below it, {end!r}, but the "
+            "table belongs between the two; write both where it shall stand."
         )
-    after = rest.partition(end)[2]
-    text = f"{before}{mark}\n{table(name)}\n{end}{after}"
-    readme.write_text(text, encoding="utf-8")
+    readme.write_text(f"{before}{mark}\n{table(name)}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:

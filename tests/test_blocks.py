@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stirring import stir
 from torch import nn
 from torch.nn import functional as F
 
@@ -29,17 +30,6 @@ def make(kind, in_channels, out_channels, stride=1):
     if kind == "plain":
         return PlainBlock(in_channels, out_channels, stride)
     return BasicBlock(in_channels, out_channels, stride, shortcut=kind)
-
-
-def stir(model):
-    """Batch normalisations as training leaves them: no scale is 1 and no shift is 0."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 1.5)
-            for tensor in (module.bias, module.running_mean):
-                nn.init.normal_(tensor)
-    return model
 
 
 def silence(block):
@@ -92,7 +82,7 @@ def test_outputs_gradients_and_statistics_are_those_computed_by_hand(
 ):
     torch.manual_seed(seed)
     out_channels = in_channels + new_channels
-    block = stir(make(kind, in_channels, out_channels, stride)).double().train(training)
+    block = stir(make(kind, in_channels, out_channels, stride), shift=1.0).double().train(training)
     weights = {
         name: tensor.detach().clone().requires_grad_(name in dict(block.named_parameters()))
         for name, tensor in block.state_dict().items()
@@ -242,7 +232,7 @@ def test_the_number_of_parameters(in_channels, out_channels, stride):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_copies_and_pickles_compute_the_same_and_share_nothing(kind):
-    block = stir(make(kind, 4, 6, 2)).eval()
+    block = stir(make(kind, 4, 6, 2), shift=1.0).eval()
     x = torch.randn(2, 4, 5, 7)
     y = block(x)
     for twin in (copy.deepcopy(block), pickle.loads(pickle.dumps(block))):
@@ -274,7 +264,7 @@ def test_he_init_draws_a_normal_distribution_whose_variance_counts_the_outputs()
 
 def test_he_init_reaches_every_convolution_and_normalisation_and_nothing_else():
     torch.manual_seed(0)
-    model = stir(nn.Sequential(BasicBlock(3, 8, 2), nn.Linear(8, 2)))
+    model = stir(nn.Sequential(BasicBlock(3, 8, 2), nn.Linear(8, 2)), shift=1.0)
     before = copy.deepcopy(model.state_dict())
     he_init(model)
     for name, tensor in model.named_parameters():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stirring import stir
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,17 +17,6 @@ from resnet_lessons.lesson_nine import LessonNineBlock, lesson_nine
 
 BLOCKS = [f"block{stage}.{number}" for stage in (2, 3, 4, 5) for number in (0, 1)]
 both = pytest.mark.parametrize("faithful", [True, False], ids=["article", "twin"])
-
-
-def stir(model):
-    """Batch normalisations as training leaves them: no scale is 1 and no shift is 0."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 1.5)
-            for tensor in (module.bias, module.running_mean):
-                nn.init.normal_(tensor, std=0.1)
-    return model
 
 
 def tensors(model):

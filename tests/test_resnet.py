@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 import torchvision
-from torch import nn
+from stirring import stir
 
 import resnet_lessons
 from resnet_lessons.resnet import ResNet, resnet18
@@ -16,17 +16,6 @@ TOLERANCE = {
     torch.float32: {"rtol": 1e-5, "atol": 1e-6},
     torch.float64: {"rtol": 1e-12, "atol": 1e-12},
 }
-
-
-def stir(model):
-    """Batch normalisations as training leaves them: no scale is 1 and no shift is 0."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 1.5)
-            for tensor in (module.bias, module.running_mean):
-                nn.init.normal_(tensor, std=0.1)
-    return model
 
 
 def shapes(model):

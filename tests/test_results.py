@@ -297,3 +297,25 @@ def test_an_experiment_is_drawn_beside_its_file(folder, mini):
     results.write("depths", "plain", 8, mini, history(), RECIPE)
     sweep.draw("depths")
     assert (folder / "depths.png").read_bytes().startswith(b"\x89PNG")
+
+
+MARKS = ("<!-- table of depths -->", "<!-- end of table -->")
+
+
+def test_the_table_replaces_the_one_in_the_readme_and_nothing_else(folder, mini):
+    results.write("depths", "plain", 8, mini, history(), RECIPE)
+    readme = folder / "README.md"
+    readme.write_text(f"before\n{MARKS[0]}\nan old table\n{MARKS[1]}\nafter\n", encoding="utf-8")
+    told = f"before\n{MARKS[0]}\n{sweep.table('depths')}\n{MARKS[1]}\nafter\n"
+    for _ in range(2):
+        sweep.tell("depths")
+        assert readme.read_text(encoding="utf-8") == told
+
+
+@pytest.mark.parametrize("text", ["no marks\n", f"{MARKS[0]}\nrest\n", f"{MARKS[1]}\n{MARKS[0]}\n"])
+def test_a_readme_without_both_marks_is_left_as_it_is(folder, mini, text):
+    results.write("depths", "plain", 8, mini, history(), RECIPE)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"lacks the line .*; write both"):
+        sweep.tell("depths")
+    assert (folder / "README.md").read_text(encoding="utf-8") == text
