@@ -103,3 +103,29 @@ def image_batch(x: torch.Tensor, channels: int, owner: str) -> None:
             f"built for {channels}; build it with in_channels={x.shape[1]}, or make the module "
             f"before it give out {channels} channels."
         )
+
+
+def raw_pixels(images: object, owner: str) -> None:
+    """Check that `images` are raw pixels: a uint8 tensor N×C×H×W, as `owner` needs it.
+
+    Raises:
+        TypeError: `images` are no tensor, or not uint8.
+        ValueError: `images` have not four dimensions.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(
+            f"{owner} was given a {type(images).__name__}, but it takes a uint8 tensor N×C×H×W; "
+            "convert it first, for example with torch.as_tensor."
+        )
+    if images.dtype != torch.uint8:
+        raise TypeError(
+            f"{owner} was given {images.dtype} images, but it takes uint8 pixels from 0 to 255; "
+            "pass the raw images, or bring back those scaled to [0, 1] with "
+            "(images * 255).round().to(torch.uint8)."
+        )
+    if images.dim() != 4:
+        raise ValueError(
+            f"{owner} was given images of shape {tuple(images.shape)}, but it takes four "
+            "dimensions N×C×H×W; add the missing one, with images.unsqueeze(1) for grey images "
+            "N×H×W, with images.unsqueeze(0) for one image C×H×W."
+        )

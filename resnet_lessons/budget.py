@@ -15,8 +15,12 @@ import torch
 from torch import nn
 
 from resnet_lessons._arguments import one_of, whole_number
+from resnet_lessons.acceleration import Arithmetic, layout
 from resnet_lessons.data import Dataset
-from resnet_lessons.training import batch_indices, evaluate, layout, own_random_state, train_step
+from resnet_lessons.evaluation import evaluate
+from resnet_lessons.loop import train_step
+from resnet_lessons.recipe import batch_indices
+from resnet_lessons.training import own_random_state
 
 VARIABLE = "RESNET_LESSONS_BUDGET"
 NAMES = ("quick", "cpu", "gpu")
@@ -62,12 +66,12 @@ def predict(
     some = data.take(train=min(len(data.train), batch_size), test=min(len(data.test), 500))
     images, labels = data.normalize(some.train.images), some.train.labels
 
+    parts = trial, images, labels, optimizer, Arithmetic(data.device)
     with own_random_state(data.device), layout(trial):
-        train_step(trial, images, labels, optimizer)
-        step = sorted(
-            _seconds(lambda: train_step(trial, images, labels, optimizer)[0].item())
-            for _ in range(steps)
-        )[steps // 2]
+        train_step(*parts)
+        step = sorted(_seconds(lambda: train_step(*parts)[0].item()) for _ in range(steps))[
+            steps // 2
+        ]
         test = _seconds(lambda: evaluate(trial, some)) * len(data.test) / len(some.test)
     return epochs * (step * len(batch_indices(len(data.train), batch_size)) + test)
 

@@ -1,42 +1,17 @@
-"""Image sets as uint8 tensors that live on one device, and augmentation a whole batch at a time.
+"""Image sets as uint8 tensors that live on one device.
 
 A set of small images fits into memory many times over, so no loader, worker or image file stands
 between it and the network: a batch is an index into a tensor, `data.train.images[rows]`.
 """
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resnet_lessons._arguments import one_of, whole_number
-
-
-def _check_pixels(owner: str, images: object) -> None:
-    """Check that `images` are raw pixels: a uint8 tensor N×C×H×W."""
-    if not isinstance(images, Tensor):
-        raise TypeError(
-            f"{owner} was given a {type(images).__name__}, but it takes a uint8 tensor N×C×H×W; "
-            "convert it first, for example with torch.as_tensor."
-        )
-    if images.dtype != torch.uint8:
-        raise TypeError(
-            f"{owner} was given {images.dtype} images, but it takes uint8 pixels from 0 to 255; "
-            "pass the raw images, or bring back those scaled to [0, 1] with "
-            "(images * 255).round().to(torch.uint8)."
-        )
-    if images.dim() != 4:
-        raise ValueError(
-            f"{owner} was given images of shape {tuple(images.shape)}, but it takes four "
-            "dimensions N×C×H×W; add the missing one, with images.unsqueeze(1) for grey images "
-            "N×H×W, with images.unsqueeze(0) for one image C×H×W."
-        )
+from resnet_lessons._arguments import raw_pixels, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +28,7 @@ class Split:
     labels: Tensor
 
     def __post_init__(self) -> None:
-        _check_pixels("Split", self.images)
+        raw_pixels(self.images, "Split")
         if not isinstance(self.labels, Tensor) or self.labels.dtype != torch.int64:
             given = getattr(self.labels, "dtype", type(self.labels).__name__)
             raise TypeError(
@@ -175,7 +150,7 @@ class Dataset:
             TypeError: `images` are not uint8.
             ValueError: `images` have not four dimensions, or not this set's number of channels.
         """
-        _check_pixels("normalize", images)
+        raw_pixels(images, "normalize")
         if images.shape[1] != self.in_channels:
             raise ValueError(
                 f"normalize was given {images.shape[1]} channels, but {self.name} has "
@@ -227,13 +202,67 @@ class Dataset:
                 f"factor is {factor}, but it must divide the image size {height}×{width}; "
                 "choose a common divisor of both."
             )
-        train, test = (
-            Split(F.avg_pool2d(s.images.float(), factor).round().to(torch.uint8), s.labels)
-            for s in self._splits
+        sides = height // factor, width // factor
+        return self._sized(sides, lambda x: F.avg_pool2d(x.float(), factor).round())
+
+    def resized(self, size: int | tuple[int, int]) -> "Dataset":
+        """Return the set with all images brought to another size by bilinear interpolation.
+
+        To within one grey level the pixels are those of PIL's `Image.resize` with `BILINEAR`, and
+        so those of torchvision's `Resize` on PIL images; what shrinks is smoothed as it is there.
+        `mean` and `std` are measured again, and the name gains the new size.
+
+        Args:
+            size: height and width in pixels, at least 2 each; one number stands for both.
+
+        Raises:
+            TypeError: `size` is neither a whole number nor two of them.
+            ValueError: a side is below 2; or the training images come out the same everywhere.
+        """
+        pair = size if isinstance(size, tuple | list) else (size, size)
+        if len(pair) != 2:
+            raise TypeError(
+                f"size is {size!r}, but it must be a whole number or height and width; pass for "
+                "example size=96 or size=(96, 64)."
+            )
+        # torch mistakes the memory layout of images that are one pixel wide, and returns nonsense.
+        sides = tuple(whole_number("size", side, minimum=2) for side in pair)
+        # On the CPU torch computes with uint8 as PIL does, and a set has one result everywhere.
+        return self._sized(
+            sides, lambda x: F.interpolate(x.cpu(), sides, mode="bilinear", antialias=True)
         )
-        name = self.name.removesuffix(f" {height}×{width}")
-        name += f" {height // factor}×{width // factor}"
-        mean, std = channel_statistics(train.images)
+
+    def in_colour(self) -> "Dataset":
+        """Return the set with three channels, the grey one three times over; colour stays as it is.
+
+        `mean` and `std` are repeated likewise. The name stays, as the pictures do.
+
+        Raises:
+            ValueError: the images have neither one channel nor three.
+        """
+        if self.in_channels not in (1, 3):
+            raise ValueError(
+                f"{self.name} has {self.in_channels} channels, but in_colour takes grey images "
+                "with 1, or colour images with 3; choose the channels to keep first."
+            )
+        if self.in_channels == 3:
+            return self
+        train, test = (Split(s.images.repeat(1, 3, 1, 1), s.labels) for s in self._splits)
+        return replace(self, train=train, test=test, mean=self.mean * 3, std=self.std * 3)
+
+    def _sized(self, sides: tuple[int, int], change: Callable[[Tensor], Tensor]) -> "Dataset":
+        """The set after `change` has given its images other sides, measured again and renamed."""
+        splits = []
+        for split in self._splits:
+            images = split.images.new_empty((len(split), self.in_channels, *sides))
+            # In pieces, for what is computed on the way may be four times as large as the result.
+            for old, new in zip(split.images.split(2048), images.split(2048), strict=True):
+                new.copy_(change(old))
+            splits.append(Split(images, split.labels))
+        name = self.name.removesuffix(" {}×{}".format(*self.image_size))
+        mean, std = channel_statistics(splits[0].images)
+        train, test = splits
+        name += " {}×{}".format(*sides)
         return replace(self, name=name, train=train, test=test, mean=mean, std=std)
 
     @property
@@ -256,7 +285,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
         TypeError: `images` are not uint8.
         ValueError: `images` have not four dimensions, or no pixel.
     """
-    _check_pixels("channel_statistics", images)
+    raw_pixels(images, "channel_statistics")
     if images.numel() == 0:
         raise ValueError(
             f"channel_statistics was given images of shape {tuple(images.shape)}, but there must "
@@ -269,124 +298,3 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
         mean.append((share * value).sum().item())
         std.append((share * (value - mean[-1]) ** 2).sum().sqrt().item())
     return tuple(mean), tuple(std)
-
-
-def augment(
-    images: Tensor,
-    generator: torch.Generator | None = None,
-    padding: int = 4,
-    flip: bool = True,
-) -> Tensor:
-    """Shift each image at random, and mirror half of them: He et al. 2015 (arXiv:1512.03385), §4.2.
-
-    Each image is padded with `padding` zeros on every side; a window of the original size is cut
-    out at a place drawn for that image alone, and flipped left to right with probability 1/2.
-
-    Args:
-        images: uint8, N×C×H×W, on any device; left as they are.
-        generator: a CPU generator (None: torch's own). The draws are made on the CPU and moved,
-            so one seed augments alike on every device.
-        padding: pixels on every side; 0 shifts nothing.
-        flip: whether images may be mirrored.
-
-    Returns:
-        uint8, N×C×H×W: a new tensor on the device of `images`.
-
-    Raises:
-        TypeError: `images` are not uint8, `generator` is no torch.Generator, `padding` is no
-            whole number, or `flip` is neither True nor False.
-        ValueError: `images` have not four dimensions, `generator` draws on another device than
-            the CPU, or `padding` is negative.
-    """
-    _check_pixels("augment", images)
-    _check_generator(generator)
-    padding = whole_number("padding", padding, minimum=0)
-    if not isinstance(flip, bool):
-        raise TypeError(f"flip is {flip!r}, but it must be True or False; pass flip=True.")
-    count, _, height, width = images.shape
-    top, left = torch.randint(2 * padding + 1, (2, count), generator=generator).to(images.device)
-    padded = F.pad(images, (padding, padding, padding, padding))
-    # Every window of every image, N×C×rows×columns×H×W: a view, of which one each is copied.
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    cropped = windows[torch.arange(count, device=images.device), :, top, left]
-    if not flip:
-        return cropped
-    mirror = torch.randint(2, (count, 1, 1, 1), generator=generator).bool().to(images.device)
-    return torch.where(mirror, cropped.flip(3), cropped)
-
-
-def _check_generator(generator: object) -> None:
-    cure = "pass for example generator=torch.Generator().manual_seed(0)."
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator is {generator!r}, but it must be a torch.Generator; {cure}")
-    if generator is not None and generator.device.type != "cpu":
-        raise ValueError(
-            f"generator draws on {generator.device}, but it must draw on the CPU, so that one "
-            f"seed augments alike on every device; {cure}"
-        )
-
-
-def default_device() -> torch.device:
-    """Return the device to train on: CUDA where torch sees a GPU, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-_FASHION_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-_MINI_FILE = Path(__file__).parent / "fashion_mnist_mini" / "images.npz"
-
-
-def _load_fashion_mnist_mini() -> Dataset:
-    """Read the subset that comes with the package; tools/draw_fashion_mnist_mini.py drew it."""
-    try:
-        # Opened here, since np.load leaves a damaged file open, which locks it on Windows.
-        with _MINI_FILE.open("rb") as raw, np.load(raw) as file:
-            arrays = [
-                torch.from_numpy(file[f"{part}_{kind}"])
-                for part in ("train", "test")
-                for kind in ("images", "labels")
-            ]
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise OSError(
-            f"{_MINI_FILE} cannot be read ({type(error).__name__}), but it comes with the package "
-            "and is missing or damaged; install resnet_lessons again."
-        ) from error
-    train_images, train_labels, test_images, test_labels = arrays
-    mean, std = channel_statistics(train_images)
-    return Dataset(
-        name="fashion-mnist-mini",
-        train=Split(train_images, train_labels.long()),
-        test=Split(test_images, test_labels.long()),
-        class_names=_FASHION_CLASSES,
-        mean=mean,
-        std=std,
-    )
-
-
-# What `load` knows by name; each loader returns its set on the CPU.
-_LOADERS: dict[str, Callable[[], Dataset]] = {"fashion-mnist-mini": _load_fashion_mnist_mini}
-
-
-def load(name: str = "fashion-mnist-mini", device: torch.device | str | None = None) -> Dataset:
-    """Return the data set `name` on `device` (None: `default_device()`).
-
-    "fashion-mnist-mini" is 10,000 training and 2,000 test images of Fashion-MNIST (Xiao, Rasul and
-    Vollgraf 2017, arXiv:1708.07747): 1×28×28, ten classes, 1,000 and 200 images of each. It comes
-    with the package and needs no network.
-
-    Raises:
-        ValueError: there is no data set of that name.
-        OSError: the file that comes with the package is missing or damaged.
-    """
-    loader = _LOADERS[one_of("name", name, _LOADERS)]
-    return loader().to(default_device() if device is None else device)

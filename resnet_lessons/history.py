@@ -32,12 +32,14 @@ class History:
         seed: the seed of its batches and augmentation.
         epochs: one `Epoch` for each finished epoch.
         stopped: why the training ended before its last epoch, else None.
+        restored: how many of the epochs were read from a checkpoint.
     """
 
     label: str
     seed: int
     epochs: list[Epoch] = field(default_factory=list)
     stopped: str | None = None
+    restored: int = 0
 
     def __len__(self) -> int:
         return len(self.epochs)

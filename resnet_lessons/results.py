@@ -21,14 +21,8 @@ from resnet_lessons.history import Epoch, History
 
 PACKAGE = Path(__file__).parent
 # In a clone the folder stands beside the package; an installed package carries a copy.
-FOLDER = next(
-    (
-        folder
-        for folder in (PACKAGE.parent / "results", PACKAGE / "_results")
-        if any(folder.glob("*.jsonl"))
-    ),
-    PACKAGE.parent / "results",
-)
+PACKAGED = PACKAGE / "_results"
+FOLDER = PACKAGED if PACKAGED.is_dir() else PACKAGE.parent / "results"
 
 
 @dataclass(frozen=True)
@@ -36,12 +30,13 @@ class Run:
     """One stored training.
 
     Attributes:
-        net: `"plain"` or `"residual"`.
+        net: `"plain"`, `"residual"`, or what was changed in it.
         depth: layers with weights.
         seed: of the weights, the order of the images and the augmentation.
         data_set: name of the data set.
         epochs: what was measured, as `History` has it.
         origin: where and when: device, processor, torch version, commit, date, recipe.
+        stopped: why the training ended before its last epoch, else None.
     """
 
     net: str
@@ -50,10 +45,12 @@ class Run:
     data_set: str
     epochs: tuple[Epoch, ...]
     origin: dict
+    stopped: str | None = None
 
     @property
     def label(self) -> str:
-        return f"{self.net}-{self.depth}"
+        """`"plain-20"`; where nets do not differ in depth, the net alone."""
+        return f"{self.net}-{self.depth}" if self.net in ("plain", "residual") else self.net
 
 
 def available() -> list[str]:
@@ -82,7 +79,9 @@ def read(experiment: str) -> list[Run]:
             record = json.loads(line)
             key = (record["net"], record["depth"], record["seed"])
             epoch = Epoch(**{name: record[name] for name in figures})
-            run = runs.get(key) or Run(*key, record["data_set"], (), record["origin"])
+            run = runs.get(key) or Run(
+                *key, record["data_set"], (), record["origin"], record.get("stopped")
+            )
             if epoch.epoch != len(run.epochs) + 1:
                 raise ValueError(f"epoch {epoch.epoch} follows {len(run.epochs)} others")
         except (KeyError, TypeError, ValueError) as error:
@@ -108,11 +107,13 @@ def write(
             f"least one; see why it ended: {history.stopped}"
         )
     shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.name}
+    if history.stopped:
+        shared["stopped"] = history.stopped
     origin = {"recipe": recipe, **_origin(data.device)}
     lines = [
         json.dumps({**shared, **dataclasses.asdict(epoch), "origin": origin}) for epoch in history
     ]
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / f"{experiment}.jsonl").open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()

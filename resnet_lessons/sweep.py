@@ -1,134 +1,211 @@
 """Run a named experiment into `results/`: `python -m resnet_lessons.sweep degradation-mini`.
 
-An experiment is a list of trainings that differ in network, depth and seed alone. Trainings that
-are stored already are skipped, so an interrupted sweep goes on where it was. At the end the
-experiment's picture and table are made again from what is stored.
+Trainings that are stored already are skipped, and one that was cut goes on from its last epoch. At
+the end the experiment's picture and table are made again from what is stored.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
-from resnet_lessons import results
-from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import Dataset, load
+from resnet_lessons import budget, report, results
+from resnet_lessons._arguments import one_of, whole_number
+from resnet_lessons.data import Dataset
+from resnet_lessons.experiments import EXPERIMENTS, Training
+from resnet_lessons.history import History
+from resnet_lessons.recipe import batch_indices
 from resnet_lessons.training import train
 
+STOPPED = "Stopped; what is finished is stored, and what was cut goes on from its last epoch."
 
-@dataclass(frozen=True)
-class Experiment:
-    """Which networks are trained, on what, and how.
 
-    Attributes:
-        depths: layers of the networks; each is trained plain and residual.
-        seeds: each draws its own weights and order of images.
-        width: channels of the first stage.
-        data: loads the images.
-        recipe: keyword arguments of `train`.
+def sweep(name: str, workers: int | None = None) -> None:
+    """Train what experiment `name` still lacks and store it.
+
+    Args:
+        workers: how many trainings run at once, each in a process of its own. Default: on a GPU
+            half of the CPU's cores, since a small network leaves most of a GPU idle; else one.
+
+    Raises:
+        ValueError: there is no such experiment.
+        SystemExit: it was interrupted.
     """
-
-    depths: tuple[int, ...]
-    seeds: tuple[int, ...]
-    width: int
-    data: Callable[[], Dataset]
-    recipe: dict
-
-
-EXPERIMENTS = {
-    "degradation-mini": Experiment(
-        depths=(8, 20, 32, 44, 56),
-        seeds=(0, 1, 2),
-        width=8,
-        data=lambda: load("fashion-mnist-mini").pooled(2),
-        recipe={"epochs": 12, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4},
-    ),
-}
-
-
-def sweep(name: str) -> None:
-    """Train what experiment `name` still lacks and store it, one training at a time."""
-    experiment = EXPERIMENTS[name]
+    experiment = EXPERIMENTS[one_of("name", name, EXPERIMENTS)]
     stored = set()
     if name in results.available():
         stored = {(run.net, run.depth, run.seed) for run in results.read(name)}
-    wanted = [
-        (net, depth, seed)
-        for seed in experiment.seeds
-        for depth in experiment.depths
-        for net in ("plain", "residual")
-        if (net, depth, seed) not in stored
-    ]
+    wanted = [training for training in experiment.trainings if training.key not in stored]
     print(f"{name}: {len(stored)} trainings stored, {len(wanted)} to go")
-    data = experiment.data()
-    for net, depth, seed in wanted:
-        torch.manual_seed(seed)
-        model = cifar_resnet(
-            depth,
-            residual=net == "residual",
-            width=experiment.width,
-            in_channels=data.in_channels,
-            num_classes=data.num_classes,
-        )
-        history = train(
-            model, data, **experiment.recipe, seed=seed, label=f"{net}-{depth} seed {seed}"
-        )
-        if history.stopped and history.stopped.startswith("Interrupted"):
-            raise SystemExit("Stopped; what is finished is stored. Run again to go on.")
-        if not history.epochs:
-            print(f"{history.label} is not stored: {history.stopped}")
-            continue
-        recipe = {**experiment.recipe, "width": experiment.width}
-        results.write(name, net, depth, data, history, recipe)
+    if not wanted:
+        return
+    data = images(name)
+    workers = default_workers(data.device) if workers is None else whole_number("workers", workers)
+    left = Left(wanted, data, workers)
+    print(f"about {left}, {workers} at a time, on {data.device}", flush=True)
+    trained = _one_by_one if workers == 1 else _at_once
+    try:
+        for training, history in trained(name, wanted, workers):
+            left.remove(training)
+            _store(name, training, history, data)
+            print(f"{label(training)} is over; about {left} left", flush=True)
+    except (KeyboardInterrupt, BrokenExecutor) as error:
+        raise SystemExit(f"{STOPPED} Run again to go on.") from error
 
 
-def table(name: str) -> str:
-    """The stored errors of an experiment as a Markdown table: mean, smallest and largest."""
-    runs = results.read(name)
-    lines = ["| net | trainings | training error % | test error % |", "| --- | --- | --- | --- |"]
-    for net, depth in sorted({(run.net, run.depth) for run in runs}):
-        last = [run.epochs[-1] for run in runs if (run.net, run.depth) == (net, depth)]
-        cells = []
-        for figure in ("train_error", "test_error"):
-            errors = [getattr(epoch, figure) for epoch in last]
-            mean = sum(errors) / len(errors)
-            cells.append(f"{mean:.1f} ({min(errors):.1f} to {max(errors):.1f})")
-        lines.append(f"| {net}-{depth} | {len(last)} | {cells[0]} | {cells[1]} |")
-    return "\n".join(lines)
+def default_workers(device: torch.device) -> int:
+    """How many trainings run at once, see `sweep`."""
+    return max(1, (os.cpu_count() or 1) // 2) if device.type == "cuda" else 1
 
 
-def draw(name: str) -> None:
-    """Draw the experiment's errors against depth into `results/`."""
-    from resnet_lessons import plots  # here, since training needs no matplotlib
-
-    title = "Networks of equal parameters: a dot is a training, a band spans the seeds"
-    picture = plots.error_against_depth(results.read(name), title=title)
-    picture.savefig(results.FOLDER / f"{name}.png", dpi=110)
+@functools.lru_cache(maxsize=1)
+def images(name: str) -> Dataset:
+    """The images of an experiment, loaded once a process."""
+    return EXPERIMENTS[name].data()
 
 
-def tell(name: str) -> None:
-    """Put the experiment's table into `results/README.md`, in place of the one that is there."""
-    readme = results.FOLDER / "README.md"
-    mark, end = f"<!-- table of {name} -->", "<!-- end of table -->"
-    before, begun, rest = readme.read_text(encoding="utf-8").partition(mark)
-    _, ended, after = rest.partition(end)
-    if not (begun and ended):
-        raise ValueError(
-            f"{readme.name} in results lacks the line {mark!r} or, below it, {end!r}, but the "
-            "table belongs between the two; write both where it shall stand."
-        )
-    readme.write_text(f"{before}{mark}\n{table(name)}\n{end}{after}", encoding="utf-8")
+def label(training: Training) -> str:
+    """What a training is called in print: `"plain-20 seed 0"`."""
+    return f"{training.net}-{training.depth} seed {training.seed}"
+
+
+def checkpoint(name: str, training: Training) -> Path:
+    """Where a training is kept until it is over."""
+    words = "".join(c if c.isalnum() else "-" for c in training.net).strip("-")
+    return results.FOLDER.parent / "unfinished" / name / f"{words}-{training.depth}-seed{training.seed}.pt"
+
+
+def run(name: str, number: int, progress: bool = False) -> History:
+    """Train training `number` of experiment `name`, or go on with it.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    training = EXPERIMENTS[name].trainings[number]
+    data = images(name)
+    torch.manual_seed(training.seed)
+    model = training.build(data.in_channels, data.num_classes)
+    history = train(
+        model,
+        data,
+        **training.recipe,
+        seed=training.seed,
+        label=label(training),
+        checkpoint=checkpoint(name, training),
+        progress=progress,
+        live=False,
+    )
+    if history.stopped and history.stopped.startswith("Interrupted"):
+        raise KeyboardInterrupt
+    return history
+
+
+def _one_by_one(
+    name: str, wanted: list[Training], workers: int
+) -> Iterator[tuple[Training, History]]:
+    for training in wanted:
+        yield training, run(name, EXPERIMENTS[name].trainings.index(training), progress=True)
+
+
+def _at_once(name: str, wanted: list[Training], workers: int) -> Iterator[tuple[Training, History]]:
+    """The same in `workers` processes, in the order in which they end."""
+    pool = ProcessPoolExecutor(
+        workers,
+        # A process that has used a GPU cannot be forked, so each begins afresh.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(results.FOLDER, max(1, (os.cpu_count() or 1) // workers)),
+    )
+    try:
+        numbers = [EXPERIMENTS[name].trainings.index(training) for training in wanted]
+        tasks = {
+            pool.submit(run, name, number): training
+            for number, training in zip(numbers, wanted, strict=True)
+        }
+        for task in tqdm(as_completed(tasks), total=len(tasks), disable=None):
+            yield tasks[task], task.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin(folder: Path, threads: int) -> None:
+    """What a process does first. Ctrl-C ends it at once: the last epoch is on disk."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    torch.set_num_threads(threads)
+    results.FOLDER = folder
+
+
+def _store(name: str, training: Training, history: History, data: Dataset) -> None:
+    if history.epochs:
+        recipe = {**training.recipe, **training.settings}
+        results.write(name, training.net, training.depth, data, history, recipe)
+    else:
+        print(f"{history.label} is not stored: {history.stopped}")
+    checkpoint(name, training).unlink(missing_ok=True)
+
+
+class Left:
+    """How long the trainings that are left will take: predicted, and corrected by what they took.
+
+    Args:
+        wanted: the trainings that are to come.
+        data: their images.
+        workers: how many run at once.
+    """
+
+    def __init__(self, wanted: list[Training], data: Dataset, workers: int) -> None:
+        predicted = {}
+        for training in wanted:
+            kind = training.net, training.depth
+            if kind not in predicted:
+                predicted[kind] = _predict(training, data)
+        self.seconds = {training.key: predicted[training.key[:2]] for training in wanted}
+        self.workers = workers
+        self.started = time.perf_counter()
+        self.done = 0.0
+
+    def remove(self, training: Training) -> None:
+        """One training is over."""
+        self.done += self.seconds.pop(training.key)
+
+    def __str__(self) -> str:
+        ahead = sum(self.seconds.values())
+        if not self.done:
+            return budget.in_words(ahead / self.workers)
+        return budget.in_words(ahead * (time.perf_counter() - self.started) / self.done)
+
+
+def _predict(training: Training, data: Dataset) -> float:
+    """Seconds that a training will take alone, judged by a few of its steps."""
+    size, epochs = training.recipe["batch_size"], training.recipe["epochs"]
+    model = training.build(data.in_channels, data.num_classes)
+    epoch = budget.predict(model, data, 1, batch_size=size)
+    steps = len(batch_indices(len(data.train), size))
+    return epoch * (training.recipe.get("steps") or epochs * steps) / steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiment", choices=sorted(EXPERIMENTS))
-    name = parser.parse_args().experiment
-    sweep(name)
-    draw(name)
-    tell(name)
-    print(table(name))
+    parser.add_argument("--workers", type=int, help="trainings at once")
+    options = parser.parse_args()
+    name = options.experiment
+    if results.FOLDER == results.PACKAGED:
+        results.FOLDER = Path.cwd() / "results"
+        print(f"the course is installed, not cloned, so what is measured goes to {results.FOLDER}")
+    sweep(name, options.workers)
+    if name in results.available():
+        report.draw(name)
+        report.tell(name)
+        print(report.table(name))
 
 
 if __name__ == "__main__":

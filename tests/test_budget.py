@@ -10,7 +10,7 @@ from torch import nn
 
 from resnet_lessons import budget
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import load
+from resnet_lessons.loading import load
 from resnet_lessons.training import train
 
 

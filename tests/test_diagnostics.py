@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import load
 from resnet_lessons.diagnostics import LayerGradient, gradient_norms
+from resnet_lessons.loading import load
 
 
 @pytest.fixture(scope="module")

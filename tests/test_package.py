@@ -16,9 +16,12 @@ HEAVY = {"IPython", "ipywidgets", "matplotlib", "pandas", "torchvision"}
 # line stands above all of them.
 FLOORS = [
     {"_arguments"},
-    {"blocks", "data", "history"},
+    {"blocks", "data", "downloads", "history"},
     {"resnet", "cifar", "lesson_nine"},
-    {"shapes", "training", "diagnostics"},
+    {"shapes", "diagnostics", "recipe", "evaluation", "acceleration", "augmentation", "loading"},
+    {"checkpoints"},
+    {"loop"},
+    {"training"},
     {"results", "budget"},
     {"plots"},
 ]

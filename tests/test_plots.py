@@ -19,13 +19,13 @@ from nbclient import NotebookClient
 from resnet_lessons import plots
 from resnet_lessons.blocks import BasicBlock, PlainBlock
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import load
 from resnet_lessons.diagnostics import LayerGradient
+from resnet_lessons.history import Epoch, History
+from resnet_lessons.loading import load
 from resnet_lessons.plots.style import NAMES
 from resnet_lessons.resnet import resnet18
 from resnet_lessons.results import Run
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training import Epoch, History
 
 
 @pytest.fixture(scope="module")

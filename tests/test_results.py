@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resnet_lessons import results, sweep
-from resnet_lessons.data import load
-from resnet_lessons.training import Epoch, History, train
+from resnet_lessons import results
+from resnet_lessons.history import Epoch, History
+from resnet_lessons.loading import load
 
 
 @pytest.fixture(scope="module")
@@ -199,123 +199,3 @@ def test_the_stored_experiments_are_whole():
         for run in results.read(name):
             assert len(run.epochs) == run.origin["recipe"]["epochs"], (name, run.label, run.seed)
             assert all(0 <= epoch.train_error <= 100 for epoch in run.epochs)
-
-
-# The sweep
-
-
-@pytest.fixture
-def tiny(folder, mini, monkeypatch):
-    """An experiment of eight trainings that take no time."""
-    experiment = sweep.Experiment(
-        depths=(8, 14),
-        seeds=(0, 1),
-        width=2,
-        data=lambda: mini,
-        recipe={"epochs": 1, "batch_size": 32, "lr": 0.01},
-    )
-    monkeypatch.setitem(sweep.EXPERIMENTS, "tiny", experiment)
-    return experiment
-
-
-def figures(run):
-    return [replace(epoch, seconds=0.0) for epoch in run.epochs]
-
-
-def test_a_sweep_stores_every_training_once(tiny, capsys):
-    sweep.sweep("tiny")
-    runs = results.read("tiny")
-    assert {(run.net, run.depth, run.seed) for run in runs} == {
-        (net, depth, seed) for net in ("plain", "residual") for depth in (8, 14) for seed in (0, 1)
-    }
-    assert runs[0].origin["recipe"] == {**tiny.recipe, "width": 2}
-    assert figures(runs[0]) != figures(runs[1]), "two seeds gave one result"
-    assert "0 trainings stored, 8 to go" in capsys.readouterr().out
-    sweep.sweep("tiny")
-    assert "8 trainings stored, 0 to go" in capsys.readouterr().out
-    assert results.read("tiny") == runs
-
-
-def test_an_interrupted_sweep_goes_on_where_it_was(tiny, monkeypatch, capsys):
-    def interrupted(model, data, **options):
-        if "plain-14" in options["label"]:
-            return History(options["label"], options["seed"], [], "Interrupted in epoch 1 of 1.")
-        return train(model, data, **options)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="Run again to go on"):
-        patch.setattr(sweep, "train", interrupted)
-        sweep.sweep("tiny")
-    stored = results.read("tiny")
-    assert [run.label for run in stored] == ["plain-8", "residual-8"]
-    sweep.sweep("tiny")
-    assert "2 trainings stored, 6 to go" in capsys.readouterr().out
-    assert len(results.read("tiny")) == 8 and all(run in results.read("tiny") for run in stored)
-
-
-def test_a_training_that_fails_does_not_end_the_sweep(tiny, monkeypatch, capsys):
-    def failing(model, data, **options):
-        if "plain-14" in options["label"]:
-            return History(options["label"], options["seed"], [], "The loss is no longer finite.")
-        return train(model, data, **options)
-
-    monkeypatch.setattr(sweep, "train", failing)
-    sweep.sweep("tiny")
-    assert len(results.read("tiny")) == 6
-    assert "plain-14 seed 0 is not stored: The loss is no longer finite." in capsys.readouterr().out
-
-
-def test_plain_and_residual_start_from_the_same_weights(tiny, monkeypatch, mini):
-    weights = {}
-
-    def look(model, data, **options):
-        weights[options["label"]] = [weight.clone() for weight in model.parameters()]
-        return history(options["seed"], epochs=1)
-
-    monkeypatch.setattr(sweep, "train", look)
-    sweep.sweep("tiny")
-    for depth in (8, 14):
-        for one, other in zip(
-            weights[f"plain-{depth} seed 1"], weights[f"residual-{depth} seed 1"], strict=True
-        ):
-            assert torch.equal(one, other)
-    assert not torch.equal(weights["plain-8 seed 0"][0], weights["plain-8 seed 1"][0])
-
-
-def test_an_experiment_is_a_table_of_means_and_ranges(folder, mini):
-    for seed, error in enumerate((10.0, 20.0, 60.0)):
-        last = replace(history().epochs[1], train_error=error, test_error=error + 5)
-        measured = History("plain-8", seed, [history().epochs[0], last])
-        results.write("depths", "plain", 8, mini, measured, RECIPE)
-    results.write("depths", "residual", 8, mini, measured, RECIPE)
-    assert sweep.table("depths").splitlines()[2:] == [
-        "| plain-8 | 3 | 30.0 (10.0 to 60.0) | 35.0 (15.0 to 65.0) |",
-        "| residual-8 | 1 | 60.0 (60.0 to 60.0) | 65.0 (65.0 to 65.0) |",
-    ]
-
-
-def test_an_experiment_is_drawn_beside_its_file(folder, mini):
-    results.write("depths", "plain", 8, mini, history(), RECIPE)
-    sweep.draw("depths")
-    assert (folder / "depths.png").read_bytes().startswith(b"\x89PNG")
-
-
-MARKS = ("<!-- table of depths -->", "<!-- end of table -->")
-
-
-def test_the_table_replaces_the_one_in_the_readme_and_nothing_else(folder, mini):
-    results.write("depths", "plain", 8, mini, history(), RECIPE)
-    readme = folder / "README.md"
-    readme.write_text(f"before\n{MARKS[0]}\nan old table\n{MARKS[1]}\nafter\n", encoding="utf-8")
-    told = f"before\n{MARKS[0]}\n{sweep.table('depths')}\n{MARKS[1]}\nafter\n"
-    for _ in range(2):
-        sweep.tell("depths")
-        assert readme.read_text(encoding="utf-8") == told
-
-
-@pytest.mark.parametrize("text", ["no marks\n", f"{MARKS[0]}\nrest\n", f"{MARKS[1]}\n{MARKS[0]}\n"])
-def test_a_readme_without_both_marks_is_left_as_it_is(folder, mini, text):
-    results.write("depths", "plain", 8, mini, history(), RECIPE)
-    (folder / "README.md").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"lacks the line .*; write both"):
-        sweep.tell("depths")
-    assert (folder / "README.md").read_text(encoding="utf-8") == text

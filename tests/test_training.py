@@ -2,77 +2,39 @@
 
 import math
 import warnings
-from dataclasses import fields, replace
 
 import pytest
 import torch
+import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from trainings import (
+    NO_NUMBER,
+    NO_WHOLE_NUMBER,
+    Wrapped,
+    copied,
+    is_wrong,
+    measured,
+    net,
+    quiet,
+    same,
+)
 
 from resnet_lessons import plots, training
-from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import augment, load
-from resnet_lessons.training import (
-    SCHEDULES,
-    Epoch,
-    History,
-    batch_indices,
-    evaluate,
-    in_notebook,
-    train,
-    train_step,
-)
+from resnet_lessons.augmentation import augment
+from resnet_lessons.evaluation import evaluate
+from resnet_lessons.loading import load
+from resnet_lessons.loop import train_step
+from resnet_lessons.recipe import SCHEDULES, batch_indices
+from resnet_lessons.training import in_notebook, train
 
 
 @pytest.fixture(scope="module")
 def mini():
     """256 training and 60 test images of 7×7 pixels."""
     return load(device="cpu").pooled(4).take(256, 60)
-
-
-def net(seed=0, width=2, **options):
-    torch.manual_seed(seed)
-    return cifar_resnet(8, width=width, in_channels=1, **options)
-
-
-def quiet(model, data, epochs=2, **options):
-    """A short training without a bar."""
-    return train(model, data, epochs, **{"batch_size": 64, "progress": False} | options)
-
-
-def measured(history):
-    """The figures of a history, all but the time they took."""
-    return [replace(epoch, seconds=0.0) for epoch in history]
-
-
-def same(first, second):
-    """Whether two state dicts hold the same bits."""
-    return first.keys() == second.keys() and all(
-        torch.equal(first[key], second[key]) for key in first
-    )
-
-
-def copied(model):
-    return {key: value.clone() for key, value in model.state_dict().items()}
-
-
-class Wrapped(nn.Module):
-    """A net whose forward calls `before(number of training batches so far)` on each of them."""
-
-    def __init__(self, before=lambda count: None, dropout=0.0):
-        super().__init__()
-        self.net = net()
-        self.dropout = nn.Dropout(dropout)
-        self.before = before
-        self.count = 0
-
-    def forward(self, x):
-        if self.training:
-            self.count += 1
-            self.before(self.count)
-        return self.dropout(self.net(x))
 
 
 # One training, one result
@@ -257,7 +219,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_cure(mini):
 
     with pytest.warns(RuntimeWarning, match="no longer finite in epoch 2 of 3") as caught:
         history = quiet(model, mini, epochs=3, live=spoil, label="spoilt")
-    assert len(caught) == 1 and caught[0].filename == __file__
+    assert len(caught) == 1 and caught[0].filename == trainings.__file__
     assert len(history) == 1 and math.isfinite(history[0].train_loss)
     assert str(caught[0].message) == history.stopped
     for part in ("spoilt", "it is 0.1; 0.01, say", "infinite values in the weights"):
@@ -366,15 +328,6 @@ def test_this_is_no_notebook():
 # Arguments
 
 
-def is_wrong(error, name, value):
-    """The message names argument and value, and has a cure after its semicolon."""
-    message = str(error)
-    assert message.startswith((f"{name} is {value!r}, but", f"{name} is {value}, but")), message
-    assert message.partition("; ")[2], message
-
-
-NO_NUMBER = st.none() | st.text() | st.booleans() | st.lists(st.integers(), max_size=2)
-NO_WHOLE_NUMBER = NO_NUMBER | st.floats()
 BELOW_ZERO = st.floats(max_value=0, exclude_max=True) | st.sampled_from([math.inf, math.nan])
 WRONG = {
     "epochs": NO_WHOLE_NUMBER | st.integers(max_value=0),
@@ -423,93 +376,3 @@ def test_one_training_image_is_too_few(mini):
 
 def test_more_classes_than_labels_are_no_fault(mini):
     assert len(quiet(net(num_classes=12), mini, epochs=1)) == 1
-
-
-# History
-
-
-EPOCHS = [Epoch(1, 0.1, 2.0, 80.0, 1.9, 75.0, 3.0), Epoch(2, 0.05, 1.5, 60.125, 1.4, 55.0, 3.5)]
-
-
-def test_a_history_is_read_as_a_list_and_by_column():
-    history = History("plain-8", 3, list(EPOCHS))
-    assert len(history) == 2 and list(history) == EPOCHS
-    assert history[0] is EPOCHS[0] and history[-1] is EPOCHS[1]
-    for index, field in enumerate(fields(Epoch)):
-        expected = [list(vars(epoch).values())[index] for epoch in EPOCHS]
-        assert history.column(field.name) == expected
-    with pytest.raises(ValueError, match=r"name is 'train_eror'.*did you mean 'train_error'"):
-        history.column("train_eror")
-
-
-def test_a_history_prints_as_a_table():
-    text = str(History("plain-8", 3, list(EPOCHS), "Interrupted."))
-    lines = text.splitlines()
-    assert lines[0] == "plain-8 (seed 3)" and lines[-1] == "Interrupted."
-    assert lines[1].split("  ")[0] == "epoch"
-    assert lines[3].split() == ["2", "0.0500", "1.500", "60.12", "1.400", "55.00", "3.5"]
-    assert len({len(line) for line in lines[1:4]}) == 1, "the columns do not line up"
-    assert str(History("plain-8", 3, list(EPOCHS))).splitlines() == lines[:-1]
-
-
-# evaluate
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_evaluate_is_what_a_computation_by_hand_gives(mini, split):
-    model = net(3)
-    quiet(model, mini, epochs=1)
-    images, labels = getattr(mini, split).images, getattr(mini, split).labels
-    with torch.no_grad():
-        scores = model.eval()((images / 255 - mini.mean[0]) / mini.std[0]).double()
-    chance = scores.exp() / scores.exp().sum(1, keepdim=True)
-    found = evaluate(model, mini, split)
-    assert found.loss == pytest.approx(-chance[range(len(labels)), labels].log().mean().item())
-    wrong = sum(
-        row.index(max(row)) != label
-        for row, label in zip(scores.tolist(), labels.tolist(), strict=True)
-    )
-    assert found.error == pytest.approx(100 * wrong / len(labels))
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 59, 60, 10_000])
-def test_the_batch_size_changes_no_evaluation(mini, batch_size):
-    model = net()
-    found, whole = evaluate(model, mini, batch_size=batch_size), evaluate(model, mini)
-    assert found.error == whole.error
-    assert found.loss == pytest.approx(whole.loss, rel=1e-5)
-
-
-@pytest.mark.parametrize("mode", [True, False])
-def test_evaluate_leaves_the_model_as_it_was(mini, mode):
-    model = net().train(mode)
-    before = copied(model)
-    seen = []
-    model.register_forward_hook(lambda m, i, o: seen.append((m.training, o.requires_grad)))
-    evaluate(model, mini, batch_size=30)
-    assert seen == [(False, False)] * 2
-    assert model.training is mode and same(before, model.state_dict())
-    assert all(weight.grad is None for weight in model.parameters())
-
-
-def test_evaluate_puts_the_mode_back_after_an_error(mini):
-    model = cifar_resnet(8, width=2, in_channels=3)
-    with pytest.raises(ValueError, match="was given 1 channels"):
-        evaluate(model.train(), mini)
-    assert model.training
-
-
-@settings(max_examples=40, deadline=None)
-@given(split=st.text().filter(lambda text: text not in ("train", "test")) | st.none())
-def test_evaluate_names_a_wrong_split(mini, split):
-    with pytest.raises(ValueError) as caught:
-        evaluate(net(), mini, split)
-    is_wrong(caught.value, "split", split)
-
-
-@settings(max_examples=40, deadline=None)
-@given(batch_size=NO_WHOLE_NUMBER | st.integers(max_value=0))
-def test_evaluate_names_a_wrong_batch_size(mini, batch_size):
-    with pytest.raises((TypeError, ValueError)) as caught:
-        evaluate(net(), mini, batch_size=batch_size)
-    is_wrong(caught.value, "batch_size", batch_size)

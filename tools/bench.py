@@ -22,10 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import Dataset, Split, load
+from resnet_lessons.data import Dataset, Split
+from resnet_lessons.loading import load
+from resnet_lessons.loop import train_step
 from resnet_lessons.resnet import resnet18, resnet34
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training import train, train_step
+from resnet_lessons.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 # For each network that is trained: how to build it, batch size, training and test images. d2l

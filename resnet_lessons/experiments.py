@@ -1,0 +1,202 @@
+"""The named experiments of the course: which networks are trained, on what, and how.
+
+`python -m resnet_lessons.sweep NAME` runs one. A training is told from the others of its
+experiment by its net, depth and seed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+
+from resnet_lessons.cifar import cifar_resnet
+from resnet_lessons.data import Dataset
+from resnet_lessons.lesson_nine import lesson_nine
+from resnet_lessons.loading import load
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of an experiment.
+
+    Attributes:
+        net: what it is called: `"plain"`, `"residual"`, or what was changed.
+        depth: layers with weights.
+        seed: of the weights, the order of the images and the augmentation.
+        build: makes the network, from the number of channels and of classes; torch is seeded
+            before it is called.
+        recipe: keyword arguments of `train`.
+        settings: what else belongs to its origin, such as the width.
+    """
+
+    net: str
+    depth: int
+    seed: int
+    build: Callable[[int, int], nn.Module]
+    recipe: Mapping[str, object]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.net, self.depth, self.seed
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Trainings on the same images, and how they are shown.
+
+    Attributes:
+        data: loads the images.
+        trainings: in the order in which they are run.
+        picture: `"depth"` for errors against depth, `"curves"` for errors against epochs.
+        title: of the picture.
+        published: test errors in percent that others report, by net and depth.
+    """
+
+    data: Callable[[], Dataset]
+    trainings: tuple[Training, ...]
+    picture: str
+    title: str
+    published: Mapping[tuple[str, int], str] = field(default_factory=dict)
+
+
+def pair(depth: int, seed: int, width: int, recipe: Mapping[str, object]) -> list[Training]:
+    """A plain and a residual 6n+2 network with the same initial weights."""
+
+    def training(net: str) -> Training:
+        return Training(
+            net=net,
+            depth=depth,
+            seed=seed,
+            build=lambda channels, classes: cifar_resnet(
+                depth, net == "residual", width, channels, classes
+            ),
+            recipe=recipe,
+            settings={"width": width},
+        )
+
+    return [training("plain"), training("residual")]
+
+
+DEPTH_TITLE = "Networks of equal parameters: a dot is a training, a band spans the seeds"
+SEEDS = (0, 1, 2)
+
+MINI = {"epochs": 12, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4}
+
+# He et al. 2015, §4.2. 64,000 steps of 128 images end in the 164th epoch of 50,000. In place of the
+# paper's mean image, the mean and deviation of each channel are taken off.
+PAPER = {
+    "epochs": 164,
+    "steps": 64_000,
+    "batch_size": 128,
+    "lr": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "steps",
+    "augmented": True,
+    "padding": 4,
+}
+# Table 6 of the paper; for 110 layers the best of five, and their mean ± deviation.
+PAPER_TEST_ERRORS = {20: "8.75", 32: "7.51", 44: "7.17", 56: "6.97", 110: "6.43 (6.61 ± 0.16)"}
+
+
+def _paper(seed: int) -> list[Training]:
+    """The paper's nets: pairs up to 56 layers, and a residual net of 110, which warms up."""
+    pairs = [training for depth in (20, 32, 44, 56) for training in pair(depth, seed, 16, PAPER)]
+    _, deepest = pair(110, seed, 16, PAPER | {"warmup": 400})
+    return [*pairs, deepest]
+
+
+# What the article trains with: `d2l.train_ch6` is SGD alone, without momentum, at a constant rate.
+ARTICLE = {
+    "epochs": 20,
+    "batch_size": 64,
+    "lr": 0.01,
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "augmented": False,
+}
+
+
+def xavier_init(model: nn.Module) -> nn.Module:
+    """Weights as `d2l.train_ch6` draws them: Glorot and Bengio 2010, uniform; biases stay."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+    return model
+
+
+def mendings(seed: int, size: int, recipe: Mapping[str, object]) -> list[Training]:
+    """The article's training, and then one change after another, each on top of those before.
+
+    Args:
+        size: pixels a side that the 32×32 images are enlarged to.
+        recipe: of the article's training.
+    """
+    steps = {
+        "as published": {},
+        "+ mended block": {},
+        "+ augmentation": {"augmented": True, "padding": size // 8},
+        "+ momentum": {"momentum": 0.9},
+        "+ cosine schedule": {"schedule": "cosine"},
+        "+ weight decay": {"weight_decay": 5e-4},
+    }
+    trainings = []
+    for net, change in steps.items():
+        recipe = {**recipe, **change}
+        trainings.append(
+            Training(
+                net=net,
+                depth=18,
+                seed=seed,
+                build=lambda channels, classes, faithful=net == "as published": xavier_init(
+                    lesson_nine(channels, classes, faithful)
+                ),
+                recipe=recipe,
+                settings={"size": size},
+            )
+        )
+    return trainings
+
+
+def article_images(size: int, train: int | None = None, test: int | None = None) -> Dataset:
+    """CIFAR-10 as the article feeds it: enlarged, and scaled from [0, 1] to [-1, 1]."""
+    data = load("cifar10").take(train, test).resized(size)
+    return replace(data, mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+EXPERIMENTS = {
+    "degradation-mini": Experiment(
+        data=lambda: load("fashion-mnist-mini").pooled(2),
+        trainings=tuple(
+            training
+            for seed in SEEDS
+            for depth in (8, 20, 32, 44, 56)
+            for training in pair(depth, seed, 8, MINI)
+        ),
+        picture="depth",
+        title=DEPTH_TITLE,
+    ),
+    "degradation-cifar10": Experiment(
+        data=lambda: load("cifar10"),
+        trainings=tuple(training for seed in SEEDS for training in _paper(seed)),
+        picture="depth",
+        title=DEPTH_TITLE,
+        published={("residual", depth): error for depth, error in PAPER_TEST_ERRORS.items()},
+    ),
+    "lesson-nine": Experiment(
+        data=lambda: article_images(96),
+        trainings=tuple(training for seed in SEEDS for training in mendings(seed, 96, ARTICLE)),
+        picture="curves",
+        title="The article's training, and one change after another",
+        published={("as published", 18): "25.6"},
+    ),
+    # The same on a tenth of the images, somewhat smaller, for a machine without a GPU.
+    "lesson-nine-mini": Experiment(
+        data=lambda: article_images(72, 5000, 1000),
+        trainings=tuple(mendings(0, 72, ARTICLE | {"epochs": 15})),
+        picture="curves",
+        title="The article's training on 5,000 images, and one change after another",
+    ),
+}
