@@ -7,13 +7,17 @@ dashed. Several seeds are drawn as their mean with a band from the smallest to t
 Each function returns a closed figure: as the last line of a cell it is shown once.
 """
 
-from resnet_lessons.plots.measurements import (
-    LiveCurves,
+from resnet_lessons.plots.layers import (
     block_by_block,
-    curves,
-    error_against_depth,
     gradient_norms,
     histograms,
+    layer_responses,
+)
+from resnet_lessons.plots.measurements import (
+    LiveCurves,
+    curves,
+    curves_by_kind,
+    error_against_depth,
 )
 from resnet_lessons.plots.pictures import feature_maps, guesses, images
 from resnet_lessons.plots.structure import block, costs, network
@@ -24,11 +28,13 @@ __all__ = [
     "block_by_block",
     "costs",
     "curves",
+    "curves_by_kind",
     "error_against_depth",
     "feature_maps",
     "gradient_norms",
     "guesses",
     "histograms",
     "images",
+    "layer_responses",
     "network",
 ]

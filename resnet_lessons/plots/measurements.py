@@ -1,15 +1,12 @@
-"""Pictures of what was measured: curves, errors against depth, gradients, values in a stack."""
+"""Pictures of what trainings measured: curves, and errors against depth."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch import Tensor
 
-from resnet_lessons._arguments import one_of
-from resnet_lessons.diagnostics import LayerGradient
+from resnet_lessons._arguments import one_of, real_number
 from resnet_lessons.history import History
 from resnet_lessons.plots.style import NAMES, colour_of, depth_of, from_zero, new_figure
 from resnet_lessons.results import Run
@@ -74,6 +71,44 @@ class LiveCurves:
             self._display.update(picture)
 
 
+def curves_by_kind(
+    trainings: Sequence[History | Run],
+    figures: Sequence[str] = ("train_error", "test_error"),
+    title: str = "",
+    top: float | None = None,
+) -> Figure:
+    """`curves` with a panel a kind of network: plain left and residual right, on one scale.
+
+    The kind is what stands before the depth in a label such as "plain-20". He et al. 2015
+    (arXiv:1512.03385, Fig. 6) compare their networks like this.
+
+    Args:
+        trainings: histories, or stored runs; those with one label become a mean and a band.
+        figures: columns of `Epoch`, a row of panels each.
+        top: where the axes end, so that small differences can be seen; default, at the largest
+            value.
+
+    Raises:
+        TypeError, ValueError: an `Epoch` has no such figure, or `top` is no number above 0.
+    """
+    for name in figures:
+        one_of("figures", name, NAMES)
+    if top is not None:
+        real_number("top", top, above=True)
+    kinds: dict[str, list[History | Run]] = {}
+    for training in trainings:
+        kinds.setdefault(training.label.split("-")[0], []).append(training)
+    drawing, axes = new_figure(len(kinds), len(figures), 9.0, 0.6 + 2.7 * len(figures))
+    for row, name in zip(axes, figures, strict=True):
+        drawn = zip(row, kinds.values(), strict=True)
+        ends = [_draw_curves(panel, group, name) for panel, group in drawn]
+        from_zero(list(row), top)
+        for panel, labels in zip(row, ends, strict=True):
+            _label_ends(panel, labels)
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
 def error_against_depth(
     runs: Sequence[Run | History],
     figures: Sequence[str] = ("train_error", "test_error"),
@@ -114,73 +149,6 @@ def error_against_depth(
         panel.set_xticks(sorted({depth for by_depth in kinds.values() for depth in by_depth}))
         panel.legend(frameon=False, loc="upper left")
     from_zero(list(axes[0]))
-    drawing.suptitle(title, fontsize=11)
-    return drawing
-
-
-def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str = "") -> Figure:
-    """The gradient norm of each convolution, from the first to the last, on a logarithmic scale.
-
-    Args:
-        measured: for each label, what `diagnostics.gradient_norms` returned.
-    """
-    drawing, axes = new_figure(width=7.5)
-    panel = axes[0, 0]
-    for label, layers in measured.items():
-        places = [index / max(1, len(layers) - 1) for index in range(len(layers))]
-        norms = [layer.gradient for layer in layers]
-        dashes = "--" if "plain" in label else "-"
-        panel.plot(places, norms, dashes, marker=".", color=colour_of(label), label=label)
-    panel.set_yscale("log")
-    panel.set_xticks([0, 0.5, 1], ["first layer", "half-way", "last layer"])
-    panel.set(ylabel="norm of the gradient", title=title)
-    panel.legend(frameon=False)
-    return drawing
-
-
-def histograms(measured: Mapping[str, Tensor], xlabel: str, title: str = "") -> Figure:
-    """How often each value occurs: a panel a label, all on one scale.
-
-    Args:
-        measured: for each label, values in a tensor of any shape.
-    """
-    drawing, axes = new_figure(len(measured), width=9.0, height=3.0, sharex=True, sharey=True)
-    values = {label: tensor.detach().flatten().cpu().numpy() for label, tensor in measured.items()}
-    low = min(shown.min() for shown in values.values())
-    high = max(shown.max() for shown in values.values())
-    step = float(high - low) / 50 or 1.0
-    edges = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1.5)  # one of them 0
-    for panel, (label, shown) in zip(axes[0], values.items(), strict=True):
-        shares = np.full(len(shown), 100 / len(shown))
-        panel.hist(shown, bins=edges, weights=shares, color=colour_of(label))
-        panel.set_xlabel(xlabel)
-        panel.set_title(label, fontsize=10)
-    axes[0, 0].set_ylabel("values (%)")
-    drawing.suptitle(title, fontsize=11)
-    return drawing
-
-
-def block_by_block(
-    measured: Mapping[str, Mapping[str, Sequence[float]]], title: str = ""
-) -> Figure:
-    """Something measured after every block of a stack: a panel a figure, a line a label.
-
-    Args:
-        measured: for each figure, named as its axis shall be, the values of each label, the first
-            one being that of block 1.
-    """
-    drawing, axes = new_figure(len(measured), width=9.0, height=3.2)
-    for panel, (figure, by_label) in zip(axes[0], measured.items(), strict=True):
-        for label, values in by_label.items():
-            blocks = range(1, len(values) + 1)
-            marker = "o" if "res" in label else "s"
-            colour = colour_of(label)
-            # A value of 0 lies on the edge of the panel, and would be cut in half.
-            panel.plot(blocks, values, color=colour, marker=marker, label=label, clip_on=False)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        panel.set(xlabel="block", ylabel=figure)
-        from_zero([panel])
-    axes[0, 0].legend(frameon=False)
     drawing.suptitle(title, fontsize=11)
     return drawing
 

@@ -63,8 +63,9 @@ def colour_of(label: str) -> tuple[float, ...]:
     """The colour of a kind of network; the deeper one of a kind is the darker."""
     kind, depth = label.lower(), depth_of(label)
     base = to_rgb(PLAIN if "plain" in kind else RESIDUAL if "res" in kind else NEUTRAL)
-    lighter = 0.0 if depth is None else min(0.45, max(0.0, (44 - depth) / 80))
-    return tuple(channel + (1 - channel) * lighter for channel in base)
+    lighter = 0.0 if depth is None else min(0.45, max(-0.45, (44 - depth) / 80))
+    end = 1 if lighter > 0 else 0  # white, or black for what is deeper than 44 layers
+    return tuple(channel + (end - channel) * abs(lighter) for channel in base)
 
 
 def depth_of(label: str) -> int | None:
@@ -73,8 +74,8 @@ def depth_of(label: str) -> int | None:
     return int(digits) if digits.isdigit() else None
 
 
-def from_zero(panels: list[Axes]) -> None:
-    """Let the vertical axes begin at zero, all with room for the largest value of any."""
-    top = max(panel.get_ylim()[1] for panel in panels)
+def from_zero(panels: list[Axes], top: float | None = None) -> None:
+    """Let the vertical axes go from zero to `top`; default, with room for the largest value."""
+    top = top or max(panel.get_ylim()[1] for panel in panels)
     for panel in panels:
         panel.set_ylim(0, top)

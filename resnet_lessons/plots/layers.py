@@ -1,0 +1,113 @@
+"""Pictures of what was measured inside networks: gradients, responses, values in a stack."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from resnet_lessons.diagnostics import LayerGradient, LayerResponse
+from resnet_lessons.plots.style import colour_of, from_zero, new_figure
+
+
+def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str = "") -> Figure:
+    """The gradient norm of each convolution, from the first to the last, on a logarithmic scale.
+
+    Args:
+        measured: for each label, what `diagnostics.gradient_norms` returned.
+    """
+    drawing, axes = new_figure(width=7.5)
+    panel = axes[0, 0]
+    for label, layers in measured.items():
+        places = [index / max(1, len(layers) - 1) for index in range(len(layers))]
+        norms = [layer.gradient for layer in layers]
+        dashes = "--" if "plain" in label else "-"
+        panel.plot(places, norms, dashes, marker=".", color=colour_of(label), label=label)
+    panel.set_yscale("log")
+    panel.set_xticks([0, 0.5, 1], ["first layer", "half-way", "last layer"])
+    panel.set(ylabel="norm of the gradient", title=title)
+    panel.legend(frameon=False)
+    return drawing
+
+
+def layer_responses(measured: Mapping[str, Sequence[LayerResponse]], title: str = "") -> Figure:
+    """How strong each layer's response is: in the order of the layers, and sorted by size.
+
+    As He et al. 2015 (arXiv:1512.03385, Fig. 7). A dot is the last layer of a residual branch:
+    there the response is F(x) itself.
+
+    Args:
+        measured: for each label, what `diagnostics.layer_responses` returned.
+    """
+    drawing, axes = new_figure(2, width=9.0, height=4.0, sharey=True)
+    for label, layers in measured.items():
+        dashes, colour = "--" if "plain" in label else "-", colour_of(label)
+        by_size = sorted(layers, key=lambda layer: layer.std, reverse=True)
+        for panel, shown in zip(axes[0], (layers, by_size), strict=True):
+            ends = [number for number, layer in enumerate(shown) if layer.ends_branch]
+            panel.plot(
+                range(1, len(shown) + 1),
+                [layer.std for layer in shown],
+                dashes,
+                marker="o",
+                markersize=3.5,
+                markevery=ends,
+                color=colour,
+                label=label,
+            )
+    for panel, order in zip(axes[0], ("from the first to the last", "sorted by size"), strict=True):
+        panel.set_xlabel(f"layer, {order}")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes[0, 0].set_ylabel("standard deviation of the response")
+    from_zero(list(axes[0]))
+    axes[0, 1].legend(frameon=False)
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+def histograms(measured: Mapping[str, Tensor], xlabel: str, title: str = "") -> Figure:
+    """How often each value occurs: a panel a label, all on one scale.
+
+    Args:
+        measured: for each label, values in a tensor of any shape.
+    """
+    drawing, axes = new_figure(len(measured), width=9.0, height=3.0, sharex=True, sharey=True)
+    values = {label: tensor.detach().flatten().cpu().numpy() for label, tensor in measured.items()}
+    low = min(shown.min() for shown in values.values())
+    high = max(shown.max() for shown in values.values())
+    step = float(high - low) / 50 or 1.0
+    edges = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1.5)  # one of them 0
+    for panel, (label, shown) in zip(axes[0], values.items(), strict=True):
+        shares = np.full(len(shown), 100 / len(shown))
+        panel.hist(shown, bins=edges, weights=shares, color=colour_of(label))
+        panel.set_xlabel(xlabel)
+        panel.set_title(label, fontsize=10)
+    axes[0, 0].set_ylabel("values (%)")
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+def block_by_block(
+    measured: Mapping[str, Mapping[str, Sequence[float]]], title: str = ""
+) -> Figure:
+    """Something measured after every block of a stack: a panel a figure, a line a label.
+
+    Args:
+        measured: for each figure, named as its axis shall be, the values of each label, the first
+            one being that of block 1.
+    """
+    drawing, axes = new_figure(len(measured), width=9.0, height=3.2)
+    for panel, (figure, by_label) in zip(axes[0], measured.items(), strict=True):
+        for label, values in by_label.items():
+            blocks = range(1, len(values) + 1)
+            marker = "o" if "res" in label else "s"
+            colour = colour_of(label)
+            # A value of 0 lies on the edge of the panel, and would be cut in half.
+            panel.plot(blocks, values, color=colour, marker=marker, label=label, clip_on=False)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        panel.set(xlabel="block", ylabel=figure)
+        from_zero([panel])
+    axes[0, 0].legend(frameon=False)
+    drawing.suptitle(title, fontsize=11)
+    return drawing
