@@ -196,7 +196,7 @@ EXPERIMENTS = {
     # The same on few images, somewhat smaller, for a machine without a GPU.
     "lesson-nine-mini": Experiment(
         data=lambda: article_images(72, 2000, 1000),
-        trainings=tuple(mendings(0, 72, ARTICLE)),
+        trainings=tuple(mendings(0, 72, ARTICLE | {"epochs": 12})),
         picture="curves",
         title="The article's training on 2,000 images, and one change after another",
     ),
