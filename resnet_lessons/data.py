@@ -70,11 +70,12 @@ class Dataset:
     """A training and a test split that share their classes, their image shape and their device.
 
     `mean` and `std` hold one number a channel: those of the training images scaled to [0, 1], as
-    `channel_statistics` measures them.
+    `channel_statistics` measures them. For another normalization put others in their place, with
+    `dataclasses.replace(data, mean=(0.5,), std=(0.5,))`; what changes pixels measures them again.
 
     Raises:
-        ValueError: the splits differ in shape or device, a label has no class name, `mean` or
-            `std` has not one number a channel, or a `std` is not above 0.
+        ValueError: the splits differ in shape or device, a label has no class name, `mean` or `std`
+            has not one number a channel, or a `std` is not above 0.
     """
 
     name: str
@@ -222,15 +223,13 @@ class Dataset:
         pair = size if isinstance(size, tuple | list) else (size, size)
         if len(pair) != 2:
             raise TypeError(
-                f"size is {size!r}, but it must be a whole number or height and width; pass for "
-                "example size=96 or size=(96, 64)."
+                f"size is {size!r}, but it must be a whole number, or height and width; pass 96."
             )
         # torch mistakes the memory layout of images that are one pixel wide, and returns nonsense.
         sides = tuple(whole_number("size", side, minimum=2) for side in pair)
         # On the CPU torch computes with uint8 as PIL does, and a set has one result everywhere.
-        return self._sized(
-            sides, lambda x: F.interpolate(x.cpu(), sides, mode="bilinear", antialias=True)
-        )
+        options = {"mode": "bilinear", "antialias": True}
+        return self._sized(sides, lambda x: F.interpolate(x.cpu(), sides, **options))
 
     def in_colour(self) -> "Dataset":
         """Return the set with three channels, the grey one three times over; colour stays as it is.
@@ -259,10 +258,9 @@ class Dataset:
             for old, new in zip(split.images.split(2048), images.split(2048), strict=True):
                 new.copy_(change(old))
             splits.append(Split(images, split.labels))
-        name = self.name.removesuffix(" {}×{}".format(*self.image_size))
-        mean, std = channel_statistics(splits[0].images)
         train, test = splits
-        name += " {}×{}".format(*sides)
+        mean, std = channel_statistics(train.images)
+        name = self.name.removesuffix(" {}×{}".format(*self.image_size)) + " {}×{}".format(*sides)
         return replace(self, name=name, train=train, test=test, mean=mean, std=std)
 
     @property

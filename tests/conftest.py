@@ -1,12 +1,46 @@
-"""What several test files share."""
+"""What several test files share, and what keeps all of them from the network."""
 
+import os
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The folder with real data sets that some tests read where there is one; no other test sees it.
+DATA = os.environ.pop("RESNET_LESSONS_DATA", None)
+# Set here, and not for each test, for the notebooks and programs that the tests start. Those find
+# the user's cache empty, too, but what other tools keep in it stays theirs.
+os.environ["RESNET_LESSONS_OFFLINE"] = "1"
+CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+for variable, name in (
+    ("MPLCONFIGDIR", "matplotlib"),
+    ("PIP_CACHE_DIR", "pip"),
+    ("UV_CACHE_DIR", "uv"),
+):
+    os.environ.setdefault(variable, str(CACHES / name))
+EMPTY = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = EMPTY.name
+
+# A proxy of the user's is none for the servers that tests start here.
+os.environ["no_proxy"] = f"127.0.0.1,localhost,{os.environ.get('no_proxy', '')}"
+
+LOCAL = {None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", socket.gethostname()}
+find_address = socket.getaddrinfo
+
+
+def find_local_address(host, *arguments, **options):
+    """Stand in for `socket.getaddrinfo`: without network, no other machine has an address."""
+    if host not in LOCAL:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return find_address(host, *arguments, **options)
+
+
+socket.getaddrinfo = find_local_address
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,19 @@
 """Splits, data sets, and what a set makes of itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from images import pixels, small
+from images import made_of, pixels, small
+from PIL import Image
 
-from resnet_lessons.data import Split, channel_statistics
+from resnet_lessons.data import Dataset, Split, channel_statistics
 from resnet_lessons.loading import load
+
+LABELS = torch.tensor([0, 1])
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,124 @@ def test_pooled_wants_a_divisor(mini):
         mini.pooled("2")
 
 
+def resized_by_pil(images, height, width):
+    """Images N×C×H×W, each resized as torchvision's Resize does it to a PIL image."""
+    results = []
+    for image in images.numpy():
+        picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+        found = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+        results.append(found.reshape(height, width, len(image)).transpose(2, 0, 1))
+    return torch.tensor(np.stack(results))
+
+
+SIDES = st.integers(2, 40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([1, 3]), SIDES, SIDES, SIDES, SIDES, st.booleans(), st.integers(0, 1000))
+def test_resized_is_what_pil_gives_to_one_grey_level(channels, h, w, height, width, hard, seed):
+    images = pixels(3, channels, h, w, seed=seed)
+    if hard:  # black and white alone, where rounding shows most
+        images = images.bitwise_and(1) * 255
+    images[0, :, 0, 0] = 7  # so that no channel is the same everywhere
+    try:
+        resized = made_of(images).resized((height, width))
+    except ValueError as error:  # the average of few pixels may be the same in all images
+        assert "nothing to divide by" in str(error)
+        return
+    expected = resized_by_pil(images, height, width)
+    assert resized.train.images.dtype == torch.uint8
+    assert (resized.train.images.int() - expected.int()).abs().max() <= 1
+    assert torch.equal(resized.test.images, resized.train.images[:2])
+
+
+def test_resized_smooths_what_it_shrinks():
+    stripes = small((1, 8, 8))
+    stripes.train.images[:] = 0
+    stripes.train.images[:, :, :, ::4] = 200  # every fourth column: half of what is left, or none
+    shrunk = stripes.resized(2).train.images
+    assert shrunk.min() > 25 and shrunk.max() < 100
+
+
+def test_resized_measures_again_and_names_the_size():
+    dataset = small((3, 4, 6), counts=(6, 4))
+    larger = dataset.resized((5, 8))
+    assert larger.image_size == (5, 8) and larger.name == "small 5×8"
+    assert torch.equal(larger.train.labels, dataset.train.labels) and len(larger.test) == 4
+    assert (larger.mean, larger.std) == channel_statistics(larger.train.images)
+    assert larger.resized(7).name == "small 7×7" and larger.resized(7).image_size == (7, 7)
+    assert larger.resized([7, 9]).image_size == (7, 9)
+    same = dataset.resized((4, 6))
+    assert torch.equal(same.train.images, dataset.train.images) and same.mean == dataset.mean
+
+
+def test_a_set_is_resized_in_pieces_without_a_seam():
+    """More images than are taken at once, of which each is as it is alone."""
+    images = pixels(2100, 1, 3, 3)
+    for change in (lambda data: data.resized(6), lambda data: data.pooled(3)):
+        whole, last = change(made_of(images)), change(made_of(images[-100:]))
+        assert torch.equal(whole.train.images[-100:], last.train.images)
+
+
+@pytest.mark.parametrize(
+    "size, error, message",
+    [
+        (1, ValueError, "size is 1, but it must be at least 2"),
+        ((8, 0), ValueError, "size is 0, but it must be at least 2"),
+        (9.5, TypeError, r"size is 9\.5, but it must be a whole number"),
+        (
+            (8, 8, 8),
+            TypeError,
+            r"size is \(8, 8, 8\), but it must be .*height and width; pass 96",
+        ),
+        ("96", TypeError, "size is '96'"),
+    ],
+)
+def test_resized_says_what_is_wrong(size, error, message):
+    with pytest.raises(error, match=message):
+        small().resized(size)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_set_on_the_gpu_is_changed_alike():
+    dataset = small((1, 8, 8))
+    there = dataset.to("cuda")
+    for change in (lambda data: data.resized(13), lambda data: data.pooled(2), Dataset.in_colour):
+        here, moved = change(dataset), change(there)
+        assert moved.train.images.is_cuda and moved.test.images.is_cuda
+        assert torch.equal(moved.train.images.cpu(), here.train.images)
+        assert (moved.name, moved.mean, moved.std) == (here.name, here.mean, here.std)
+
+
+def test_grey_becomes_three_equal_channels(mini):
+    grey = mini.take(20, 10)
+    colour = grey.in_colour()
+    assert (colour.in_channels, colour.image_size, colour.name) == (3, (28, 28), grey.name)
+    for channel in range(3):
+        assert torch.equal(colour.train.images[:, channel], grey.train.images[:, 0])
+        assert torch.equal(colour.test.images[:, channel], grey.test.images[:, 0])
+    assert (colour.mean, colour.std) == (grey.mean * 3, grey.std * 3)
+    expected = grey.normalize(grey.test.images).expand(-1, 3, -1, -1)
+    assert torch.equal(colour.normalize(colour.test.images), expected)
+    colour.train.images[0, 0] = 77
+    assert not (grey.train.images[0] == 77).all() and not (colour.train.images[0, 1] == 77).all()
+
+
+def test_colour_stays_and_two_channels_are_neither():
+    dataset = small()
+    assert dataset.in_colour() is dataset
+    with pytest.raises(ValueError, match="small has 2 channels, but in_colour takes grey images"):
+        small((2, 4, 6)).in_colour()
+
+
+def test_another_normalization_is_set_with_replace():
+    """As lesson nine has it: (x - 0.5) / 0.5 of images in [0, 1], from -1 to 1."""
+    halves = replace(small(), mean=(0.5,) * 3, std=(0.5,) * 3)
+    images = torch.tensor([0, 255]).to(torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    assert halves.normalize(images)[:, 0].flatten().tolist() == [-1, 1]
+    assert halves.take(2, 2).mean == halves.to("cpu").mean == (0.5,) * 3
+
+
 def test_to_moves_every_tensor_and_keeps_the_rest():
     moved = small().to("cpu")
     assert moved.train.images.device == moved.test.labels.device == torch.device("cpu")
@@ -125,9 +248,6 @@ def test_repr_is_one_helpful_line(mini):
         "Dataset 'fashion-mnist-mini': 10,000 train + 2,000 test images 1×28×28, 10 classes, on cpu"
     )
     assert repr(mini.test) == "Split(2,000 images 1×28×28, cpu)"
-
-
-LABELS = torch.tensor([0, 1])
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,18 @@
 
 import gzip
 import hashlib
-import os
 import shutil
 import struct
 import zipfile
 from pathlib import Path
 
+import conftest
 import numpy as np
 import pytest
 import torch
 
 import draw_fashion_mnist_mini as tool
 from resnet_lessons import loading
-from resnet_lessons.data import Dataset
 from resnet_lessons.loading import load
 
 FOLDER = Path(loading.__file__).parent / "fashion_mnist_mini"
@@ -77,25 +76,6 @@ def test_mini_file_is_small_undated_and_licensed():
     assert "Copyright © 2017 Zalando SE, https://tech.zalando.com" in licence
 
 
-def test_load_takes_a_device(mini, monkeypatch):
-    monkeypatch.setattr(loading, "default_device", lambda: torch.device("meta"))
-    monkeypatch.setattr(Dataset, "to", lambda self, device: device)
-    assert load() == torch.device("meta")
-    assert load(device="cpu") == "cpu"
-
-
-@pytest.mark.parametrize("gpu, expected", [(True, "cuda"), (False, "cpu")])
-def test_default_device_is_the_gpu_where_there_is_one(monkeypatch, gpu, expected):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert loading.default_device() == torch.device(expected)
-
-
-def test_load_names_the_nearest_data_set():
-    message = "name is 'fashion-mnist-mimi'.*'fashion-mnist-mini'; did you mean"
-    with pytest.raises(ValueError, match=message):
-        load("fashion-mnist-mimi")
-
-
 def replace_middle(path):
     content = bytearray(path.read_bytes())
     middle = len(content) // 3
@@ -155,7 +135,7 @@ def test_tool_refuses_missing_and_foreign_archives(tmp_path):
 
 def originals():
     """The folder with the original archives, if RESNET_LESSONS_DATA leads to it."""
-    root = os.environ.get("RESNET_LESSONS_DATA")
+    root = conftest.DATA
     folders = [Path(root), Path(root, "FashionMNIST", "raw")] if root else []
     found = [folder for folder in folders if (folder / "train-images-idx3-ubyte.gz").is_file()]
     return found[0] if found else None

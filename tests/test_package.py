@@ -15,11 +15,11 @@ HEAVY = {"IPython", "ipywidgets", "matplotlib", "pandas", "torchvision"}
 # From below to above: a module imports only from lines below its own. A module that stands on no
 # line stands above all of them.
 FLOORS = [
-    {"_arguments"},
-    {"blocks", "data", "downloads", "history"},
+    {"_arguments", "_files", "_http"},
+    {"archives", "blocks", "data", "downloads", "history"},
     {"resnet", "cifar", "lesson_nine"},
-    {"shapes", "diagnostics", "recipe", "evaluation", "acceleration", "augmentation", "loading"},
-    {"checkpoints"},
+    {"shapes", "diagnostics", "recipe", "evaluation", "acceleration", "augmentation", "sources"},
+    {"checkpoints", "loading"},
     {"loop"},
     {"training"},
     {"results", "budget"},

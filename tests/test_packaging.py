@@ -25,9 +25,11 @@ OVERRIDES = PROJECT["tool"]["uv"]["override-dependencies"]
 CAPTURED = {"capture_output": True, "text": True, "timeout": 300}
 # What Google Colab came with in August 2026.
 COLAB = {
+    "filelock": "3.32.3",
     "ipywidgets": "7.7.1",
     "matplotlib": "3.10.0",
     "numpy": "2.1.3",
+    "platformdirs": "4.11.3",
     "torch": "2.11.0",
     "torchvision": "0.26.0",
     "tqdm": "4.67.3",
