@@ -3,6 +3,7 @@
 import gc
 import io
 import math
+from itertools import pairwise
 
 import matplotlib
 
@@ -19,7 +20,7 @@ from nbclient import NotebookClient
 from resnet_lessons import plots
 from resnet_lessons.blocks import BasicBlock, PlainBlock
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.diagnostics import LayerGradient
+from resnet_lessons.diagnostics import LayerGradient, LayerResponse
 from resnet_lessons.history import Epoch, History
 from resnet_lessons.loading import load
 from resnet_lessons.plots.style import NAMES
@@ -68,10 +69,16 @@ GRADIENTS = {
     "plain-8": [LayerGradient("conv1", 0.5, 1.0), LayerGradient("conv2", 0.25, 1.0)],
     "residual-8": [LayerGradient(str(n), 2.0**-n, 1.0) for n in range(5)],
 }
+RESPONSES = {
+    "plain-8": [LayerResponse(str(n), std, False) for n, std in enumerate((1.0, 3.0, 2.0))],
+    "residual-8": [LayerResponse(str(n), std, n % 2 == 0) for n, std in enumerate((0.2, 0.1, 0.4))],
+}
 PICTURES = {
     "curves": lambda data: plots.curves([history("plain-8", 60, 40)], ("train_error", "lr")),
+    "curves_by_kind": lambda data: plots.curves_by_kind([run("plain", 8, 60), run("res", 8, 50)]),
     "error_against_depth": lambda data: plots.error_against_depth([run("plain", 8, 50, 20)]),
     "gradient_norms": lambda data: plots.gradient_norms(GRADIENTS),
+    "layer_responses": lambda data: plots.layer_responses(RESPONSES),
     "images": lambda data: plots.images(data),
     "feature_maps": lambda data: plots.feature_maps(torch.rand(5, 6, 6)),
     "histograms": lambda data: plots.histograms({"plain": torch.randn(50)}, "value"),
@@ -105,7 +112,16 @@ def test_a_picture_is_a_closed_figure_that_can_be_drawn(mini, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["curves", "error_against_depth", "gradient_norms", "histograms", "block_by_block", "costs"],
+    [
+        "curves",
+        "curves_by_kind",
+        "error_against_depth",
+        "gradient_norms",
+        "layer_responses",
+        "histograms",
+        "block_by_block",
+        "costs",
+    ],
 )
 def test_axes_are_labelled(mini, name):
     for axes in PICTURES[name](mini).axes:
@@ -117,6 +133,8 @@ def test_a_title_is_shown(mini):
     figures = [
         plots.curves([history("x", 1)], title="A title"),
         plots.error_against_depth([run("plain", 8, 1)], title="A title"),
+        plots.curves_by_kind([run("plain", 8, 1)], title="A title"),
+        plots.layer_responses(RESPONSES, title="A title"),
     ]
     assert all(figure.get_suptitle() == "A title" for figure in figures)
     others = [
@@ -170,14 +188,21 @@ def test_a_training_without_an_epoch_is_left_out():
 
 
 def test_plain_and_residual_differ_and_deeper_is_darker():
-    labels = ["plain-8", "plain-44", "residual-8", "residual-44", "something else"]
-    (axes,) = plots.curves([history(label, 60, 40) for label in labels]).axes
-    colours = [line.get_color() for line in axes.lines]
-    assert len(set(colours)) == 5
-    plain, residual, other = colours[1], colours[3], colours[4]
-    assert plain[0] > plain[2] and residual[2] > residual[0] and len(set(other)) == 1
-    for shallow, deep in ((0, 1), (2, 3)):
-        assert sum(colours[shallow]) > sum(colours[deep])
+    labels = [f"{kind}-{depth}" for kind in ("plain", "residual") for depth in (8, 20, 44, 56, 110)]
+    (axes,) = plots.curves([history(label, 60, 40) for label in [*labels, "something else"]]).axes
+    *colours, other = [line.get_color() for line in axes.lines]
+    plain, residual = colours[:5], colours[5:]
+    assert all(red > blue for red, _, blue in plain) and len(set(other)) == 1
+    assert all(blue > red for red, _, blue in residual)
+    for deeper in (plain, residual):
+        assert all(sum(a) > sum(b) + 0.05 for a, b in pairwise(deeper))
+        assert all(0 <= channel <= 1 for colour in deeper for channel in colour)
+
+
+def test_many_epochs_are_a_line_without_dots():
+    for count, marker in ((30, "o"), (31, "None")):
+        (axes,) = plots.curves([history("plain-8", *range(count, 0, -1))]).axes
+        assert axes.lines[0].get_marker() == marker
 
 
 def test_names_at_the_ends_do_not_overlap():
@@ -185,6 +210,42 @@ def test_names_at_the_ends_do_not_overlap():
     heights = sorted(text.xyann[1] for text in axes.texts)
     assert len(heights) == 4
     assert min(np.diff(heights)) > 0.05 * axes.get_ylim()[1]
+
+
+def test_kinds_stand_side_by_side_on_one_scale():
+    trainings = [run("plain", 8, first, 40, seed=first) for first in (55, 65)]
+    trainings += [history("plain-20", 70, 30)]
+    trainings += [run("residual", 8, 50, 10), history("residual-20", 90, 20)]
+    figures = ("train_error", "test_error")
+    plain_train, residual_train, plain_test, residual_test = plots.curves_by_kind(trainings).axes
+    for times, panels in ((1, (plain_train, residual_train)), (2, (plain_test, residual_test))):
+        plain, residual = panels
+        assert lines(plain) == [
+            ([1, 2], [60 * times, 40 * times]),
+            ([1, 2], [70 * times, 30 * times]),
+        ]
+        assert lines(residual) == [
+            ([1, 2], [50 * times, 10 * times]),
+            ([1, 2], [90 * times, 20 * times]),
+        ]
+        assert plain.get_ylim() == residual.get_ylim()
+        assert plain.get_ylim()[0] == 0 and plain.get_ylim()[1] >= 90 * times
+        assert {axes.get_ylabel() for axes in panels} == {NAMES[figures[times - 1]]}
+        assert len(plain.collections) == 1 and band(plain)[1] == (55 * times, 65 * times)
+        assert sorted(text.get_text() for text in plain.texts) == ["plain-20", "plain-8"]
+        assert sorted(text.get_text() for text in residual.texts) == ["residual-20", "residual-8"]
+    columns = [axes.get_subplotspec().colspan.start for axes in (plain_train, residual_train)]
+    assert columns == [0, 1]
+
+
+def test_the_axes_of_kinds_end_where_asked():
+    trainings = [run("plain", 8, 60, 40), run("residual", 8, 50, 10)]
+    panels = plots.curves_by_kind(trainings, ("train_error",), top=45).axes
+    assert [axes.get_ylim() for axes in panels] == [(0, 45)] * 2
+    for top in (0, -1, "40", math.inf):
+        with pytest.raises((TypeError, ValueError), match=r"^top is .*, but it must be"):
+            plots.curves_by_kind(trainings, top=top)
+    assert plt.get_fignums() == []
 
 
 # Error against depth
@@ -237,6 +298,7 @@ def test_a_training_that_finished_no_epoch_has_no_depth_to_draw():
     "draw",
     [
         lambda name: plots.curves([history("plain-8", 60)], (name,)),
+        lambda name: plots.curves_by_kind([run("plain", 8, 60)], (name,)),
         lambda name: plots.error_against_depth([run("plain", 8, 60)], (name,)),
         lambda name: plots.LiveCurves(name),
     ],
@@ -248,7 +310,7 @@ def test_a_figure_that_there_is_not_is_named(draw, name):
     assert plt.get_fignums() == []
 
 
-# Gradients, images, feature maps
+# Gradients, responses, images, feature maps
 
 
 def test_gradient_norms_run_from_the_first_layer_to_the_last():
@@ -261,6 +323,27 @@ def test_gradient_norms_run_from_the_first_layer_to_the_last():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["plain-8", "residual-8"]
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
     assert ticks == ["first layer", "half-way", "last layer"]
+
+
+def test_layer_responses_are_drawn_in_their_order_and_by_size():
+    ordered, by_size = plots.layer_responses(RESPONSES).axes
+    assert lines(ordered) == [([1, 2, 3], [1.0, 3.0, 2.0]), ([1, 2, 3], [0.2, 0.1, 0.4])]
+    assert lines(by_size)[:2] == [([1, 2, 3], [3.0, 2.0, 1.0]), ([1, 2, 3], [0.4, 0.2, 0.1])]
+    for axes, plain_dots, residual_dots in ((ordered, [], [0, 2]), (by_size, [], [0, 1])):
+        plain, residual = axes.lines[:2]
+        assert (plain.get_linestyle(), residual.get_linestyle()) == ("--", "-")
+        assert (plain.get_markevery(), residual.get_markevery()) == (plain_dots, residual_dots)
+        assert (plain.get_marker(), residual.get_marker()) == ("None", "o")
+        assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 3
+    assert "first to the last" in ordered.get_xlabel() and "size" in by_size.get_xlabel()
+    assert by_size.get_ylim() == ordered.get_ylim()
+    legend = [text.get_text() for text in by_size.get_legend().get_texts()]
+    assert legend == ["plain-8", "residual-8", "F(x) of a block"]
+
+
+def test_without_a_residual_branch_no_dot_is_explained():
+    _, axes = plots.layer_responses({"plain-8": RESPONSES["plain-8"]}).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["plain-8"]
 
 
 def test_histograms_count_every_value_once_on_one_scale():

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from resnet_lessons.diagnostics import LayerGradient, LayerResponse
-from resnet_lessons.plots.style import colour_of, from_zero, new_figure
+from resnet_lessons.plots.style import NEUTRAL, colour_of, from_zero, new_figure
 
 
 def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str = "") -> Figure:
@@ -50,17 +50,18 @@ def layer_responses(measured: Mapping[str, Sequence[LayerResponse]], title: str 
                 range(1, len(shown) + 1),
                 [layer.std for layer in shown],
                 dashes,
-                marker="o",
+                marker="o" if ends else None,
                 markersize=3.5,
                 markevery=ends,
                 color=colour,
                 label=label,
             )
     for panel, order in zip(axes[0], ("from the first to the last", "sorted by size"), strict=True):
-        panel.set_xlabel(f"layer, {order}")
+        panel.set(xlabel=f"layer, {order}", ylabel="standard deviation of the response")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes[0, 0].set_ylabel("standard deviation of the response")
     from_zero(list(axes[0]))
+    if any(layer.ends_branch for layers in measured.values() for layer in layers):
+        axes[0, 1].plot([], [], "o", markersize=3.5, color=NEUTRAL, label="F(x) of a block")
     axes[0, 1].legend(frameon=False)
     drawing.suptitle(title, fontsize=11)
     return drawing

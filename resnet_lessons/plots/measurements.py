@@ -186,7 +186,8 @@ def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) ->
             *((min(c), max(c), sum(c) / len(c)) for c in zip(*columns, strict=False)), strict=True
         )
         colour = colour_of(label)
-        axes.plot(epochs, mean, dashes, color=colour, marker="o", markersize=3)
+        marker = "o" if len(epochs) <= 30 else None  # more would hide the line
+        axes.plot(epochs, mean, dashes, color=colour, marker=marker, markersize=3)
         if len(columns) > 1:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
         ends.append((mean[-1], epochs[-1], label, colour))
