@@ -48,6 +48,7 @@ class Patience:
         silence: seconds without a byte from any mirror, after which there is no network.
         slow: bytes a second, below which a mirror is left while there is another.
         window: seconds over which that rate is averaged.
+        pause: seconds before a mirror that had served is asked again, where no other is left.
     """
 
     answer: float = 2.0
@@ -55,6 +56,7 @@ class Patience:
     silence: float = 20.0
     slow: float = 200_000
     window: float = 15.0
+    pause: float = 1.0
 
 
 class DownloadError(OSError):
@@ -123,6 +125,7 @@ class _Transfer:
         self.waiting = list(archive.mirrors)  # still to be asked
         self.slow: dict[str, float] = {}  # left for their rates
         self.late: list[str] = []  # that did not answer in time
+        self.lost: list[str] = []  # that had served, and are gone
         self.problems: dict[str, str] = {}
         self.heard = time.monotonic()  # when a byte came last
         self.bar = tqdm(
@@ -169,6 +172,8 @@ class _Transfer:
                     self.waiting.insert(0, mirror)  # others may be at fault: now from it alone
                 elif tries[mirror] < TRIES and gained:
                     self.waiting.append(mirror)
+                elif tries[mirror] < TRIES and mirror in self.sources:
+                    self.lost.append(mirror)
 
     def choose(self) -> tuple[str, float, float]:
         """The next mirror, the rate below which to leave it, and the seconds to wait for it.
@@ -188,6 +193,9 @@ class _Transfer:
             return mirror, 0, left
         if left > 0 and self.late:
             return self.late.pop(0), 0, left
+        if left > 0 and self.lost:  # the network may be away for a moment
+            time.sleep(self.patience.pause)
+            return self.lost.pop(0), 0, left
         raise DownloadError(self.failure())
 
     def receive(self, mirror: str, floor: float, wait: float) -> None:

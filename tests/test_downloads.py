@@ -106,6 +106,27 @@ def test_the_next_mirror_goes_on_where_one_broke_off_or_hung(fetch, mirrors):
     assert mirrors.ranges("well") == ["bytes=150000-"]
 
 
+def test_a_network_that_is_away_for_a_moment_is_waited_for(fetch, mirrors):
+    def flickering(request):
+        body, number = serving.begin(request), len(mirrors.ranges("flickering"))
+        request.wfile.write(body[: {1: 150_000, 2: 0, 3: 0}.get(number)])
+
+    patience = Patience(pause=0.2)
+    start = time.monotonic()
+    assert fetch(flickering, serving.missing, patience=patience).count("flickering") == 4
+    assert time.monotonic() - start >= 0.4
+    assert mirrors.ranges("flickering") == [None, *["bytes=150000-"] * 3]
+
+
+def test_a_network_that_stays_away_is_given_up(fetch, mirrors):
+    def leaving(request):
+        request.wfile.write(serving.begin(request)[: 150_000 if len(mirrors.asked) == 1 else 0])
+
+    with pytest.raises(DownloadError, match="broke off 250,000 bytes before the end"):
+        fetch(leaving, patience=Patience(pause=0.01))
+    assert len(mirrors.asked) == downloads.TRIES
+
+
 def test_a_mirror_that_breaks_off_is_not_asked_for_ever(fetch, mirrors):
     with pytest.raises(DownloadError, match=r"broke off \d+,000 bytes before the end"):
         fetch(serving.breaks_off(1000))

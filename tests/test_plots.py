@@ -14,6 +14,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
@@ -23,7 +24,7 @@ from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.diagnostics import LayerGradient, LayerResponse
 from resnet_lessons.history import Epoch, History
 from resnet_lessons.loading import load
-from resnet_lessons.plots.style import NAMES
+from resnet_lessons.plots.style import NAMES, NEUTRAL
 from resnet_lessons.resnet import resnet18
 from resnet_lessons.results import Run
 from resnet_lessons.shapes import shape_table
@@ -535,3 +536,14 @@ history = train(cifar_resnet(8, width=2, in_channels=1), data, 3, batch_size=64)
     assert len(pictures) == 1 and len(outputs) == 2
     assert (sent.count("display_data"), sent.count("update_display_data")) == (1, 2)
     assert list(streams) == ["stdout"] and "epoch 3/3" in streams["stdout"]
+
+
+def test_trainings_that_are_neither_plain_nor_residual_are_told_apart():
+    """By colour and, for grey print, by marker; one alone stays grey."""
+    epochs = [Epoch(1, 0.1, 2.0, 80.0, 1.9, 75.0, 3.0), Epoch(2, 0.1, 1.5, 60.0, 1.4, 55.0, 3.5)]
+    trainings = [History(label, 0, epochs) for label in ("first", "+ second", "plain-8")]
+    lines = plots.curves(trainings).axes[0].lines
+    assert len({line.get_color() for line in lines}) == 3
+    assert lines[0].get_marker() != lines[1].get_marker()
+    (alone,) = plots.curves(trainings[:1]).axes[0].lines
+    assert to_rgb(alone.get_color()) == to_rgb(NEUTRAL)

@@ -3,12 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from resnet_lessons._arguments import one_of, real_number
 from resnet_lessons.history import History
-from resnet_lessons.plots.style import NAMES, colour_of, depth_of, from_zero, new_figure
+from resnet_lessons.plots.style import (
+    MARKERS,
+    NAMES,
+    NEUTRAL,
+    OTHERS,
+    colour_of,
+    depth_of,
+    from_zero,
+    new_figure,
+)
 from resnet_lessons.results import Run
 
 # A curve's last point, for its name: value, epoch, label, colour.
@@ -180,13 +190,17 @@ def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) ->
             by_label.setdefault(training.label, []).append(column)
     dashes = "--" if figure.startswith("test") else "-"
     ends = []
+    others = [label for label in by_label if colour_of(label) == to_rgb(NEUTRAL)]
     for label, columns in by_label.items():
         epochs = range(1, min(map(len, columns)) + 1)
         low, high, mean = zip(
             *((min(c), max(c), sum(c) / len(c)) for c in zip(*columns, strict=False)), strict=True
         )
-        colour = colour_of(label)
-        marker = "o" if len(epochs) <= 30 else None  # more would hide the line
+        colour, shape = colour_of(label), "o"
+        if len(others) > 1 and label in others:
+            place = others.index(label) % len(OTHERS)
+            colour, shape = to_rgb(OTHERS[place]), MARKERS[place]
+        marker = shape if len(epochs) <= 30 else None  # more would hide the line
         axes.plot(epochs, mean, dashes, color=colour, marker=marker, markersize=3)
         if len(columns) > 1:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)

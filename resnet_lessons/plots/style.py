@@ -10,6 +10,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 PLAIN, RESIDUAL, NEUTRAL = "#D55E00", "#0072B2", "#555555"  # Okabe and Ito's palette, and a grey
+# For trainings that are neither plain nor residual: colours of the same palette, told apart by the
+# marker, too, in grey print.
+OTHERS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7F3C8D")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 # What a column of `Epoch` is called on an axis.
 NAMES = {
     "train_error": "training error (%)",
