@@ -1,5 +1,6 @@
 """One request for a file over HTTP: answered in time, about the right file, or a reason why not."""
 
+import os
 import re
 import threading
 import urllib.request
@@ -9,14 +10,19 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 
-def answer(mirror: str, start: int, wait: float, stall: float) -> HTTPResponse:
+def offline() -> bool:
+    """Whether the variable RESNET_LESSONS_OFFLINE keeps this process off the network."""
+    return os.environ.get("RESNET_LESSONS_OFFLINE", "0") not in ("", "0")
+
+
+def answer(mirror: str, start: int, wait: float, stall: float, method: str = "GET") -> HTTPResponse:
     """Ask `mirror` for its file from byte `start` on; give up after `wait` seconds.
 
     Looking up a name and every redirection wait by rules of their own, hence the thread: where it
     hangs it is left behind, and closes what it may still get.
     """
     headers = {"User-Agent": "resnet_lessons"} | ({"Range": f"bytes={start}-"} if start else {})
-    request = urllib.request.Request(mirror, headers=headers)
+    request = urllib.request.Request(mirror, headers=headers, method=method)
     future: Future[HTTPResponse] = Future()
 
     def ask() -> None:

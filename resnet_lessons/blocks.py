@@ -4,9 +4,11 @@ A block takes a feature map N×C×H×W and gives one back, perhaps with other ch
 height and width. A plain block computes y = F(x); a residual block computes y = F(x) + x.
 
 Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", 2015
-(arXiv:1512.03385), §3 and Figures 2 and 5. Attribute names are torchvision's, so that weights
-move between its networks and ours by name.
+(arXiv:1512.03385), §3, §4.1 and Figures 2 and 5. Attribute names are torchvision's, so that
+weights move between its networks and ours by name. The pre-activation block is in `preact`.
 """
+
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,12 +16,14 @@ from torch.nn import functional as F
 from resnet_lessons._arguments import image_batch, one_of, whole_number
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     """3×3 convolution that keeps H×W at stride 1 and halves it, rounding up, at stride 2.
 
     It has no bias: the batch normalisation that follows has one, and would subtract another.
     """
-    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return nn.Conv2d(
+        in_channels, out_channels, 3, stride=stride, padding=1, groups=groups, bias=False
+    )
 
 
 class PlainBlock(nn.Module):
@@ -102,6 +106,93 @@ class BasicBlock(nn.Module):
         out = self.bn2(self.conv2(out))
         return self.relu(out + self.downsample(x))
 
+    def zero_residual(self) -> None:
+        """Make F(x) = 0 by zeroing the scale of the last normalisation, which can still learn."""
+        nn.init.zeros_(self.bn2.weight)
+
+
+class Bottleneck(nn.Module):
+    """1×1 → 3×3 → 1×1 convolutions and a shortcut: y = relu(F(x) + shortcut(x)).
+
+    Input N×in_channels×H×W, output N×(4·channels)×⌈H/stride⌉×⌈W/stride⌉.
+
+    The first convolution brings the channels down to the width of the costly 3×3, the last one up
+    to 4·channels. That width is `channels` itself in He et al. 2015 (Figure 5). Three families
+    are settings of this one block:
+
+    - ResNet-50, -101, -152: `groups=1, base_width=64`, the default;
+    - ResNeXt 32×4d: `groups=32, base_width=4`; the 3×3 works in 32 groups that see only their own
+      channels, so it can be wider at the same cost (Xie et al. 2016, arXiv:1611.05431);
+    - Wide ResNet-50-2: `base_width=128`; a 3×3 that is twice as wide (Zagoruyko and Komodakis
+      2016, arXiv:1605.07146).
+
+    Args:
+        in_channels: channels of the input.
+        channels: a quarter of the channels of the output.
+        stride: step of one convolution and of the shortcut; 2 halves height and width.
+        groups: groups of the 3×3 convolution.
+        base_width: channels of each group where `channels` is 64; they grow in proportion to it,
+            rounded down.
+        stride_in: which convolution takes the step: `"3x3"`, as torchvision has it ("v1.5"), or
+            `"1x1"`, the first one, as He et al. 2015 have it, which misses three of four pixels.
+
+    Raises:
+        TypeError, ValueError: an argument is out of its range, or so small that a group has no
+            channel; in the forward pass, the input is no float tensor N×in_channels×H×W.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int = 1,
+        groups: int = 1,
+        base_width: int = 64,
+        stride_in: str = "3x3",
+    ) -> None:
+        super().__init__()
+        self.in_channels = whole_number("in_channels", in_channels)
+        self.out_channels = 4 * whole_number("channels", channels)
+        self.stride = whole_number("stride", stride)
+        whole_number("groups", groups)
+        width = groups * group_width(channels, base_width)
+        one_of("stride_in", stride_in, ("3x3", "1x1"))
+        first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, stride=first, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, width, second, groups)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, self.out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(self.out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = make_shortcut(in_channels, self.out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        image_batch(x, self.in_channels, type(self).__name__)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return self.relu(out + self.downsample(x))
+
+    def zero_residual(self) -> None:
+        """Make F(x) = 0 by zeroing the scale of the last normalisation, which can still learn."""
+        nn.init.zeros_(self.bn3.weight)
+
+
+def group_width(channels: int, base_width: int) -> int:
+    """Channels of one group of the 3×3 convolutions: base_width where `channels` is 64.
+
+    Raises:
+        TypeError, ValueError: `base_width` is no positive whole number, or nothing is left of it.
+    """
+    width = channels * whole_number("base_width", base_width) // 64
+    if width < 1:
+        raise ValueError(
+            f"base_width is {base_width}, but of {channels} channels it leaves a 3×3 convolution "
+            f"less than one; pass at least base_width={-(-64 // channels)}."
+        )
+    return width
+
 
 class PaddingShortcut(nn.Module):
     """Option A of He et al. 2015: every stride-th pixel, missing channels filled with zeros.
@@ -156,11 +247,27 @@ def make_shortcut(
     )
 
 
-def he_init(model: nn.Module) -> None:
+def make_stage(
+    block: Callable[..., nn.Module], in_channels: int, channels: int, blocks: int, stride: int = 1
+) -> nn.Sequential:
+    """`blocks` blocks in a row; only the first one changes channels, height and width.
+
+    `block` is called with in_channels, channels and stride, and gives a module with `out_channels`.
+    N×in_channels×H×W to N×out_channels×⌈H/stride⌉×⌈W/stride⌉.
+    """
+    first = block(in_channels, channels, stride)
+    rest = [block(first.out_channels, channels) for _ in range(blocks - 1)]
+    return nn.Sequential(first, *rest)
+
+
+def he_init(model: nn.Module, zero_init_residual: bool = False) -> None:
     """Draw new weights as He et al. 2015 train from: normal, variance 2 / (out_channels · k²).
 
     In place, for every convolution in `model`; batch normalisations start at scale 1 and shift 0.
     From "Delving Deep into Rectifiers" (arXiv:1502.01852), backward-pass form, as torchvision.
+
+    With `zero_init_residual` every residual branch starts at F(x) = 0, so that each block is at
+    first nothing but its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -168,3 +275,7 @@ def he_init(model: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+    if zero_init_residual:
+        for module in model.modules():
+            if hasattr(module, "zero_residual"):
+                module.zero_residual()

@@ -18,6 +18,7 @@ import torch
 
 from resnet_lessons._arguments import one_of
 from resnet_lessons._files import DiskError, alone, demand_space, is_writable, write_whole
+from resnet_lessons._http import offline
 from resnet_lessons.archives import Arrays, Damaged, read_npz
 from resnet_lessons.data import Dataset, Split, channel_statistics
 from resnet_lessons.downloads import DownloadError, download
@@ -152,7 +153,7 @@ def _kept(source: Source, path: Path) -> Arrays:
 def _fetched(source: Source, named: Path | None) -> Arrays:
     """Fetch a set, and keep it as one npz file; whoever comes at the same time waits for it."""
     name = source.form.name
-    if os.environ.get("RESNET_LESSONS_OFFLINE", "0") not in ("", "0"):
+    if offline():
         raise OSError(
             f"{name} is not on this machine, and RESNET_LESSONS_OFFLINE keeps it from the network; "
             f"unset that variable, let RESNET_LESSONS_DATA name a folder with the set, {_NOW}"

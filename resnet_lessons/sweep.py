@@ -80,7 +80,8 @@ def label(training: Training) -> str:
 def checkpoint(name: str, training: Training) -> Path:
     """Where a training is kept until it is over."""
     words = "".join(c if c.isalnum() else "-" for c in training.net).strip("-")
-    return results.FOLDER.parent / "unfinished" / name / f"{words}-{training.depth}-seed{training.seed}.pt"
+    folder = results.FOLDER.parent / "unfinished" / name
+    return folder / f"{words}-{training.depth}-seed{training.seed}.pt"
 
 
 def run(name: str, number: int, progress: bool = False) -> History:
@@ -90,7 +91,7 @@ def run(name: str, number: int, progress: bool = False) -> History:
         KeyboardInterrupt: it was interrupted.
     """
     training = EXPERIMENTS[name].trainings[number]
-    data = images(name)
+    data = training.images(images(name))
     torch.manual_seed(training.seed)
     model = training.build(data.in_channels, data.num_classes)
     history = train(
@@ -146,6 +147,7 @@ def _begin(folder: Path, threads: int) -> None:
 def _store(name: str, training: Training, history: History, data: Dataset) -> None:
     if history.epochs:
         recipe = {**training.recipe, **training.settings}
+        data = training.images(data)
         results.write(name, training.net, training.depth, data, history, recipe)
     else:
         print(f"{history.label} is not stored: {history.stopped}")
@@ -186,6 +188,7 @@ class Left:
 def _predict(training: Training, data: Dataset) -> float:
     """Seconds that a training will take alone, judged by a few of its steps."""
     size, epochs = training.recipe["batch_size"], training.recipe["epochs"]
+    data = training.images(data)
     model = training.build(data.in_channels, data.num_classes)
     epoch = budget.predict(model, data, 1, batch_size=size)
     steps = len(batch_indices(len(data.train), size))

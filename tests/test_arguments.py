@@ -10,11 +10,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import resnet_lessons
 from resnet_lessons import _arguments
-from resnet_lessons.blocks import BasicBlock, PaddingShortcut, PlainBlock, make_shortcut
+from resnet_lessons.blocks import (
+    BasicBlock,
+    Bottleneck,
+    PaddingShortcut,
+    PlainBlock,
+    make_shortcut,
+)
 from resnet_lessons.cifar import cifar_resnet
+from resnet_lessons.hrnet import HRNet, hrnet_w18
 from resnet_lessons.lesson_nine import LessonNineBlock, lesson_nine
-from resnet_lessons.resnet import ResNet, resnet18, resnet34
+from resnet_lessons.preact import PreActBlock, preact_resnet, wide_resnet
+from resnet_lessons.pretrained import PUBLISHED
+from resnet_lessons.res2net import Res2NetBlock, res2net50_26w_4s
+from resnet_lessons.resnet import ResNet
 
 few = settings(max_examples=40, deadline=None)
 no_number = st.one_of(
@@ -43,16 +54,29 @@ def refusal(function, *args, **kwargs):
 # Constructors: for each, arguments that are right; whole numbers, flags, choices and the rest
 
 BLOCK = {"in_channels": 2, "out_channels": 2, "stride": 1}
+BOTTLENECK = {"in_channels": 2, "channels": 32, "stride": 1, "base_width": 64}
 NET = {"num_classes": 2, "in_channels": 1}
+RESIDUAL_NET = {**NET, "zero_init_residual": False}
+PREACT_BLOCK = {**BLOCK, "shortcut": "padding", "dropout": 0.3, "activate_shortcut": True}
 RIGHT = {
     PlainBlock: BLOCK,
     BasicBlock: {**BLOCK, "shortcut": "padding"},
+    Bottleneck: {**BOTTLENECK, "groups": 2, "stride_in": "1x1"},
+    PreActBlock: PREACT_BLOCK,
+    Res2NetBlock: {**BOTTLENECK, "scale": 2},
     PaddingShortcut: BLOCK,
     LessonNineBlock: {**BLOCK, "projection": True},
-    ResNet: {"layers": (1, 1, 1, 1), **NET, "stem": "cifar"},
-    resnet18: {**NET, "stem": "cifar"},
-    resnet34: {**NET, "stem": "cifar"},
+    ResNet: {"layers": (1, 1, 1, 1), **RESIDUAL_NET, "stem": "cifar", "block": Bottleneck},
+    **{
+        getattr(resnet_lessons, name): {**RESIDUAL_NET, "stem": "cifar", "weights": None}
+        for name in PUBLISHED
+    },
+    res2net50_26w_4s: {**RESIDUAL_NET, "stem": "cifar"},
+    HRNet: {"width": 1, **RESIDUAL_NET},
+    hrnet_w18: RESIDUAL_NET,
     cifar_resnet: {"depth": 8, "residual": True, "width": 1, **NET},
+    preact_resnet: {"depth": 8, "width": 1, "shortcut": "padding", **RESIDUAL_NET},
+    wide_resnet: {"depth": 10, "widen_factor": 1, "dropout": 0.3, **RESIDUAL_NET},
     lesson_nine: {**NET, "faithful": True},
 }
 
@@ -69,7 +93,8 @@ def arguments(kind):
 @pytest.mark.parametrize("function", RIGHT)
 def test_the_table_above_knows_every_argument_and_is_right(function):
     assert RIGHT[function].keys() == inspect.signature(function).parameters.keys()
-    function(**RIGHT[function])
+    with torch.device("meta"):
+        function(**RIGHT[function])
 
 
 @pytest.mark.parametrize(("function", "name"), arguments(int))
@@ -104,6 +129,33 @@ def test_a_choice_must_be_one_of_those_named(function, name):
         assert repr(RIGHT[function][name]) in message
 
     refused()
+
+
+@pytest.mark.parametrize(("function", "name"), arguments(float))
+@pytest.mark.parametrize("value", [-0.1, 1, 1.5, inf, nan, "0.3", None, True])
+def test_a_probability_is_at_least_0_and_below_1(function, name, value):
+    message = refusal(function, **{**RIGHT[function], name: value})
+    check_sentence(message, f"{name} is {value!r}")
+
+
+@pytest.mark.parametrize(
+    "function", [function for function in RIGHT if "dropout" in RIGHT[function]]
+)
+def test_no_dropout_is_a_probability_too(function):
+    function(**{**RIGHT[function], "dropout": 0})
+
+
+@pytest.mark.parametrize("block", ["bottleneck", None, BasicBlock(64, 64)])
+def test_a_resnet_needs_something_that_makes_blocks(block):
+    message = refusal(ResNet, (1, 1, 1, 1), block=block)
+    check_sentence(message, f"block is a {type(block).__name__}", "block=Bottleneck")
+
+
+@pytest.mark.parametrize("function", [Bottleneck, Res2NetBlock])
+def test_a_group_needs_a_channel(function):
+    message = refusal(function, 2, 3, base_width=21)
+    check_sentence(message, "base_width is 21", "3 channels", "base_width=22")
+    assert function(2, 3, base_width=22).out_channels == 12
 
 
 @pytest.mark.parametrize("layers", [(2, 2, 2), (1, 1, 1, 1, 1), [], 18, None, {2}])
@@ -141,7 +193,8 @@ def test_lesson_nines_block_names_the_projection_that_it_needs(channels_and_stri
 def test_whole_numbers_from_numpy_are_whole_numbers():
     three, four = np.int64(3), np.int32(4)
     x = torch.randn(2, 3, 5, 7)
-    for block in (PlainBlock(three, four, np.int64(2)), BasicBlock(three, four, np.int64(2))):
+    for make in (PlainBlock, BasicBlock, PreActBlock):
+        block = make(three, four, np.int64(2))
         assert block(x).shape == (2, 4, 3, 4)
         assert type(block.in_channels) is type(block.out_channels) is type(block.stride) is int
 
@@ -151,9 +204,14 @@ def test_whole_numbers_from_numpy_are_whole_numbers():
 MODULES = {
     "PlainBlock": lambda: PlainBlock(3, 4),
     "BasicBlock": lambda: BasicBlock(3, 4),
+    "Bottleneck": lambda: Bottleneck(3, 4),
+    "PreActBlock": lambda: PreActBlock(3, 4),
+    "Res2NetBlock": lambda: Res2NetBlock(3, 4),
     "LessonNineBlock": lambda: LessonNineBlock(3, 3),
     "ResNet": lambda: ResNet((1, 1, 1, 1), 2),
     "CifarResNet": lambda: cifar_resnet(8, width=1),
+    "PreActResNet": lambda: preact_resnet(8, width=1),
+    "HRNet": lambda: HRNet(1, 2, 3, False),
     "lesson nine's network": lesson_nine,
 }
 

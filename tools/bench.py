@@ -8,6 +8,7 @@ Time is better below 1, the arithmetic rate near 1.
 
 import argparse
 import contextlib
+import importlib
 import io
 import os
 import platform
@@ -23,13 +24,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+import resnet_lessons
 from resnet_lessons.checkpoints import Checkpoint
 from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.data import Dataset, Split
 from resnet_lessons.lesson_nine import lesson_nine
 from resnet_lessons.loading import load
 from resnet_lessons.loop import train_step
-from resnet_lessons.resnet import resnet18, resnet34
+from resnet_lessons.resnet import resnet18
 from resnet_lessons.shapes import shape_table
 from resnet_lessons.training import train
 
@@ -101,33 +103,97 @@ def importing(quick: bool) -> Iterator[str]:
     yield line(pairs, what, "≤ 1.05")
 
 
-# Networks
+# Networks, each against the one with the same weights that torchvision or timm has
+
+NETWORKS = ("resnet18", "resnet34")
+FAMILY = (
+    "resnet50",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "resnet101",
+    "resnet152",
+    "resnext101_32x8d",
+    "wide_resnet101_2",
+    "res2net50_26w_4s",
+    "hrnet_w18",
+)
+
+
+def other_library(name: str) -> str:
+    return "timm" if name in ("res2net50_26w_4s", "hrnet_w18") else "torchvision"
+
+
+def both_builders(name: str) -> tuple[Callable, Callable, str]:
+    """Ours, the other, and the other's library and version."""
+    library = importlib.import_module(other_library(name))
+    version = f"{library.__name__} {library.__version__}"
+    return getattr(resnet_lessons, name), getattr(library.models, name), version
+
+
+def both_ways(names: tuple[str, ...], shape: tuple[int, ...], rounds: int) -> Iterator[str]:
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def step(model: nn.Module) -> float:
+        model.zero_grad()
+        return seconds(lambda: model(images).sum().backward())
+
+    for name in names:
+        *builders, version = both_builders(name)
+        ours, theirs = (build().train() for build in builders)
+        theirs.load_state_dict(ours.state_dict())
+        pairs = in_turn(rounds, lambda model=ours: step(model), lambda model=theirs: step(model))
+        yield line(
+            pairs,
+            f"{name}, ours / {version}: forward and backward in train mode, same weights, same "
+            f"images {'×'.join(map(str, shape))}",
+            "≤ 1.00",
+        )
 
 
 def networks(quick: bool) -> Iterator[str]:
-    import torchvision
-
     shape = (4, 3, 128, 128) if quick else (8, 3, 224, 224)
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    yield from both_ways(NETWORKS, shape, rounds=5 if quick else 15)
 
-    def both_ways(model: nn.Module) -> None:
-        model.zero_grad()
-        model(images).sum().backward()
 
-    for build in (resnet18, resnet34):
-        ours, theirs = build().train(), getattr(torchvision.models, build.__name__)().train()
-        theirs.load_state_dict(ours.state_dict())
+def family(quick: bool) -> Iterator[str]:
+    shape = (2, 3, 96, 96) if quick else (2, 3, 224, 224)
+    yield from both_ways(FAMILY, shape, rounds=3 if quick else 9)
+
+
+def building(quick: bool) -> Iterator[str]:
+    for name in ("resnet50", "resnet152", "hrnet_w18"):
+        *builders, version = both_builders(name)
+        pairs = in_turn(5 if quick else 15, *(lambda b=build: seconds(b) for build in builders))
+        yield line(pairs, f"{name}, ours / {version}: building it, weights drawn", "≤ 1.05")
+
+
+def memory(quick: bool) -> Iterator[str]:
+    """What a fresh process needs more at its peak for a network and one step than before it."""
+    shape = (2, 3, 96, 96) if quick else (4, 3, 224, 224)
+
+    def peak(module: str, name: str) -> float:
+        code = (
+            f"import resource, sys, torch; from {module} import {name} as build\n"
+            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            f"x, start = torch.randn({shape}), peak()\n"
+            "build().train()(x).sum().backward()\n"
+            "print((peak() - start) / (2**20 if sys.platform == 'darwin' else 2**10))"
+        )
+        run = [sys.executable, "-c", code]
+        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+    for name in NETWORKS + FAMILY:
+        library = f"{other_library(name)}.models"
         pairs = in_turn(
-            5 if quick else 15,
-            lambda model=ours: seconds(lambda: both_ways(model)),
-            lambda model=theirs: seconds(lambda: both_ways(model)),
+            1 if quick else 3,
+            lambda n=name: peak("resnet_lessons", n),
+            lambda n=name, m=library: peak(m, n),
         )
-        yield line(
-            pairs,
-            f"{build.__name__}, ours / torchvision {torchvision.__version__}: forward and backward "
-            f"in train mode, same weights, same images {'×'.join(map(str, shape))}",
-            "≤ 1.00",
+        what = (
+            f"{name}, ours / {library}: memory at the peak of building it and one forward and "
+            f"backward in train mode, images {'×'.join(map(str, shape))}"
         )
+        yield line(pairs, what, "≤ 1.05", "MiB", ".0f")
 
 
 # Training: the epoch of `train` and that of d2l's `train_ch6`
@@ -343,6 +409,9 @@ def curve(quick: bool) -> Iterator[str]:
 MEASUREMENTS = {
     "import": importing,
     "networks": networks,
+    "family": family,
+    "building": building,
+    "memory": memory,
     "training": training,
     "article": article,
     "checkpoint": checkpoint,
