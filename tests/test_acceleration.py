@@ -66,6 +66,10 @@ def test_convolutions_compute_in_the_narrow_type_and_weights_stay_wide(mini, mix
     assert (history[-1].train_loss == wide[-1].train_loss) == (not mixed_precision)
 
 
+def scaler_in(path):
+    return torch.load(path, weights_only=True)["state"]["scaler"]
+
+
 def test_the_scaler_of_float16_comes_back_from_a_checkpoint(mini, tmp_path, monkeypatch):
     """The CPU knows float16 too, so the way of a T4 can be walked here."""
 
@@ -75,7 +79,7 @@ def test_the_scaler_of_float16_comes_back_from_a_checkpoint(mini, tmp_path, monk
             self.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3)
 
     monkeypatch.setattr("resnet_lessons.training.Arithmetic", Narrow)
-    whole = quiet(net(), mini, epochs=3)
+    whole = quiet(net(), mini, epochs=3, checkpoint=tmp_path / "whole.pt")
 
     class Stop(Exception):
         pass
@@ -87,9 +91,9 @@ def test_the_scaler_of_float16_comes_back_from_a_checkpoint(mini, tmp_path, monk
     path = tmp_path / "net.pt"
     with pytest.raises(Stop):
         quiet(net(), mini, epochs=3, checkpoint=path, live=stop)
-    state = torch.load(path, weights_only=True)["state"]["scaler"]
-    assert state["scale"] > 1024, "the scaler did not work"
+    assert scaler_in(path)["scale"] > 1024, "the scaler did not work"
     resumed = quiet(net(), mini, epochs=3, checkpoint=path)
+    assert scaler_in(path) == scaler_in(tmp_path / "whole.pt")
     assert resumed.restored == 2 and resumed[-1].train_loss == whole[-1].train_loss
 
 

@@ -74,6 +74,11 @@ RESPONSES = {
     "plain-8": [LayerResponse(str(n), std, False) for n, std in enumerate((1.0, 3.0, 2.0))],
     "residual-8": [LayerResponse(str(n), std, n % 2 == 0) for n, std in enumerate((0.2, 0.1, 0.4))],
 }
+DETECTED = {
+    "boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]),
+    "labels": torch.tensor([1]),
+    "scores": torch.tensor([0.9]),
+}
 PICTURES = {
     "curves": lambda data: plots.curves([history("plain-8", 60, 40)], ("train_error", "lr")),
     "curves_by_kind": lambda data: plots.curves_by_kind([run("plain", 8, 60), run("res", 8, 50)]),
@@ -88,6 +93,11 @@ PICTURES = {
     "costs": lambda data: plots.costs(shape_table(resnet18(), (1, 3, 64, 64))),
     "network": lambda data: plots.network(shape_table(resnet18(), (1, 3, 64, 64))),
     "block": lambda data: plots.block(BasicBlock(4, 8, 2), (1, 4, 8, 8)),
+    "boxes": lambda data: plots.boxes([torch.rand(3, 8, 8)], [DETECTED], ("ground", "disc")),
+    "error_against_images": lambda data: plots.error_against_images(
+        [run("tuned, 8 images", 14, 9)]
+    ),
+    "heatmaps": lambda data: plots.heatmaps(data.test.images[:3], torch.rand(3, 7, 7)),
 }
 
 
@@ -117,6 +127,7 @@ def test_a_picture_is_a_closed_figure_that_can_be_drawn(mini, name):
         "curves",
         "curves_by_kind",
         "error_against_depth",
+        "error_against_images",
         "gradient_norms",
         "layer_responses",
         "histograms",
