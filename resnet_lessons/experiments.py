@@ -6,13 +6,17 @@ experiment by its net, depth and seed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
+import torch
 from torch import nn
 
 from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.data import Dataset
 from resnet_lessons.lesson_nine import lesson_nine
 from resnet_lessons.loading import load
+from resnet_lessons.training import own_random_state, train
+from resnet_lessons.transfer import few, freeze_features, new_head, only
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Training:
             before it is called.
         recipe: keyword arguments of `train`.
         settings: what else belongs to its origin, such as the width.
+        images: makes, of the experiment's images, those of this training; default, all.
     """
 
     net: str
@@ -35,6 +40,7 @@ class Training:
     build: Callable[[int, int], nn.Module]
     recipe: Mapping[str, object]
     settings: Mapping[str, object] = field(default_factory=dict)
+    images: Callable[[Dataset], Dataset] = lambda data: data
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -48,7 +54,8 @@ class Experiment:
     Attributes:
         data: loads the images.
         trainings: in the order in which they are run.
-        picture: `"depth"` for errors against depth, `"curves"` for errors against epochs.
+        picture: `"depth"` for errors against depth, `"curves"` for errors against epochs,
+            `"images"` for errors against the number of images.
         title: of the picture.
         published: test errors in percent that others report, by net and depth.
     """
@@ -167,6 +174,56 @@ def article_images(size: int, train: int | None = None, test: int | None = None)
     return replace(data, mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
+# Transfer: the four classes that are worn above all others, after the six others.
+TOPS = ("T-shirt/top", "Pullover", "Coat", "Shirt")
+OTHERS = ("Trouser", "Dress", "Sandal", "Sneaker", "Bag", "Ankle boot")
+PRETRAINING = {"epochs": 8, "batch_size": 128, "lr": 0.1}
+# Few images are repeated to an epoch of 1,280, so that all trainings take equally many steps.
+TRANSFER = {"epochs": 12, "batch_size": 32, "lr": 0.1}
+TRANSFER_EPOCH, TRANSFER_IMAGES = 1280, (20, 80, 320, 1280)
+
+
+@lru_cache
+def pretrained(seed: int) -> nn.Module:
+    """A residual network of 14 layers and width 8, trained with the classes `OTHERS`.
+
+    Trained once a process and seed; whoever wants to change it makes a copy. The caller's random
+    state stays as it is.
+    """
+    data = only(load().pooled(2), OTHERS)
+    with own_random_state(data.device):
+        torch.manual_seed(seed)
+        net = cifar_resnet(14, True, 8, data.in_channels, data.num_classes)
+        label = f"pretraining seed {seed}"
+        train(net, data, **PRETRAINING, seed=seed, label=label, live=False, progress=False)
+    return net
+
+
+def transfers(seed: int) -> list[Training]:
+    """From scratch, frozen wholly or but for the last stage, fine-tuned; on few images and many."""
+    starts = {
+        "from scratch": lambda channels, classes: cifar_resnet(14, True, 8, channels, classes),
+        "frozen": lambda channels, classes: freeze_features(new_head(pretrained(seed), classes)),
+        "frozen to layer2": lambda channels, classes: freeze_features(
+            new_head(pretrained(seed), classes), but=("layer3",)
+        ),
+        "fine-tuned": lambda channels, classes: new_head(pretrained(seed), classes),
+    }
+    return [
+        Training(
+            net=f"{start}, {count} images",
+            depth=14,
+            seed=seed,
+            build=build,
+            recipe=TRANSFER,
+            settings={"width": 8, "images": count, "pretraining": PRETRAINING},
+            images=lambda data, count=count: few(data, count, seed, TRANSFER_EPOCH),
+        )
+        for count in TRANSFER_IMAGES
+        for start, build in starts.items()
+    ]
+
+
 EXPERIMENTS = {
     "degradation-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
@@ -199,5 +256,11 @@ EXPERIMENTS = {
         trainings=tuple(mendings(0, 72, ARTICLE | {"epochs": 12})),
         picture="curves",
         title="The article's training on 2,000 images, and one change after another",
+    ),
+    "transfer-mini": Experiment(
+        data=lambda: only(load("fashion-mnist-mini").pooled(2), TOPS),
+        trainings=tuple(training for seed in range(5) for training in transfers(seed)),
+        picture="images",
+        title="Four classes, learned after six others or from scratch",
     ),
 }

@@ -10,7 +10,7 @@ def table(name: str) -> str:
     experiment = EXPERIMENTS.get(name)
     published = experiment.published if experiment else {}
     kinds = sorted({(run.net, run.depth) for run in runs})
-    if experiment and experiment.picture == "curves":  # one change after another
+    if experiment and experiment.picture != "depth":  # in the order in which they are to be read
         order = [training.key[:2] for training in experiment.trainings]
         kinds.sort(key=order.index)
     head = ["net", "trainings", "training error %", "test error %"]
@@ -36,6 +36,8 @@ def draw(name: str) -> None:
     experiment, runs = EXPERIMENTS[name], results.read(name)
     if experiment.picture == "depth":
         picture = plots.error_against_depth(runs, title=experiment.title)
+    elif experiment.picture == "images":
+        picture = plots.error_against_images(runs, title=experiment.title)
     else:
         picture = plots.curves(runs, ("train_error", "test_error"), title=experiment.title)
     picture.savefig(results.FOLDER / f"{name}.png", dpi=110)

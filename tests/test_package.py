@@ -16,13 +16,13 @@ HEAVY = {"IPython", "ipywidgets", "matplotlib", "pandas", "torchvision"}
 # line stands above all of them.
 FLOORS = [
     {"_arguments", "_files", "_http"},
-    {"archives", "blocks", "data", "downloads", "history", "weights"},
-    {"cifar", "hrnet", "lesson_nine", "preact", "pretrained"},
+    {"archives", "blocks", "data", "downloads", "history", "scenes", "weights"},
+    {"cifar", "hrnet", "lesson_nine", "preact", "pretrained", "video"},
     {"resnet"},
     {"res2net"},
     {"shapes", "diagnostics", "recipe", "evaluation", "acceleration", "augmentation", "sources"},
-    {"checkpoints", "loading"},
-    {"loop"},
+    {"backbones", "checkpoints", "grad_cam", "loading"},
+    {"loop", "transfer"},
     {"training"},
     {"results", "budget"},
     {"plots"},

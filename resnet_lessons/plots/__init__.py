@@ -21,18 +21,22 @@ from resnet_lessons.plots.measurements import (
 )
 from resnet_lessons.plots.pictures import feature_maps, guesses, images
 from resnet_lessons.plots.structure import block, costs, network
+from resnet_lessons.plots.using import boxes, error_against_images, heatmaps
 
 __all__ = [
     "LiveCurves",
     "block",
     "block_by_block",
+    "boxes",
     "costs",
     "curves",
     "curves_by_kind",
     "error_against_depth",
+    "error_against_images",
     "feature_maps",
     "gradient_norms",
     "guesses",
+    "heatmaps",
     "histograms",
     "images",
     "layer_responses",

@@ -73,7 +73,8 @@ def costs(table: ShapeTable, title: str = "") -> Figure:
     for panel, name, index in zip(axes[0], ("parameters", "multiply-adds"), (0, 1), strict=True):
         millions = [sums[index] / 1e6 for sums in counted.values()]
         bars = panel.bar(list(counted), millions, color=colours)
-        panel.bar_label(bars, fmt="{:,.3g}", padding=2, fontsize=8)
+        names = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in bars.datavalues]
+        panel.bar_label(bars, names, padding=2, fontsize=8)
         panel.set(ylabel=f"{name} (millions)")
         panel.grid(axis="x", visible=False)
         panel.set_axisbelow(True)

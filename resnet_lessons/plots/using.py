@@ -1,0 +1,163 @@
+"""Pictures of what a trained network is used for: transfer, explanations, detection."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from resnet_lessons._arguments import one_of
+from resnet_lessons.history import History
+from resnet_lessons.plots.style import NAMES, NEUTRAL, RESIDUAL, from_zero, new_figure, picture_grid
+from resnet_lessons.results import Run
+
+_WARM = "#D55E00"  # vermilion, from Okabe and Ito's palette
+# Line, marker and colour of each kind of training, in the order in which they appear.
+_LOOKS = (("--", "s", NEUTRAL), (":", "^", "#E69F00"), ("-", "o", RESIDUAL), ("-.", "D", "#009E73"))
+
+
+def error_against_images(
+    runs: Sequence[Run | History], figure: str = "test_error", title: str = ""
+) -> Figure:
+    """The error of the last epoch against the number of labelled images, on a logarithmic axis.
+
+    A dot a training, a line through the means, a band over the seeds.
+
+    Args:
+        runs: stored runs or histories, called for example "fine-tuned, 80 images".
+        figure: a column of `Epoch`.
+
+    Raises:
+        ValueError: an `Epoch` has no such figure, or a name has no number of images.
+    """
+    one_of("figure", figure, NAMES)
+    kinds: dict[str, dict[int, list[float]]] = {}
+    for run in runs:
+        kind, count = _kind_and_images(run.label)
+        if run.epochs:
+            error = getattr(run.epochs[-1], figure)
+            kinds.setdefault(kind, {}).setdefault(count, []).append(error)
+    drawing, axes = new_figure(width=7.0)
+    panel = axes[0, 0]
+    for number, (kind, errors) in enumerate(kinds.items()):
+        _draw_kind(panel, kind, dict(sorted(errors.items())), _LOOKS[number % len(_LOOKS)])
+    counts = sorted({count for errors in kinds.values() for count in errors})
+    panel.set_xscale("log")
+    panel.set_xticks(counts, [f"{count:,}" for count in counts])
+    panel.minorticks_off()
+    panel.set(xlabel="labelled images", ylabel=NAMES[figure])
+    panel.legend(frameon=False)
+    from_zero([panel])
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+def _kind_and_images(label: str) -> tuple[str, int]:
+    kind, _, rest = label.rpartition(", ")
+    number = rest.removesuffix(" images").replace(",", "")
+    if not kind or not number.isdigit():
+        raise ValueError(
+            f"a training is called {label!r}, but the number of its images is read from its name; "
+            "call it for example 'fine-tuned, 80 images'."
+        )
+    return kind, int(number)
+
+
+def _draw_kind(
+    axes: Axes, kind: str, errors: Mapping[int, Sequence[float]], look: tuple[str, str, str]
+) -> None:
+    dashes, marker, colour = look
+    counts = list(errors)
+    low, high = ([pick(values) for values in errors.values()] for pick in (min, max))
+    axes.fill_between(counts, low, high, color=colour, alpha=0.18, linewidth=0)
+    means = [sum(values) / len(values) for values in errors.values()]
+    axes.plot(counts, means, dashes, color=colour, marker=marker, markersize=5, label=kind)
+    for count, values in errors.items():
+        axes.plot([count] * len(values), values, ".", color="black", markersize=3)
+
+
+def heatmaps(
+    images: Tensor, maps: Tensor, titles: Sequence[str] = (), columns: int = 8, size: float = 1.2
+) -> Figure:
+    """Each image under its map: the stronger the colour, the larger the value.
+
+    Every map is scaled by its own largest value, so that strengths compare within an image only.
+    Negative values are shown as nothing.
+
+    Args:
+        images: uint8, N×C×H×W.
+        maps: N×h×w; enlarged to the images by bilinear interpolation.
+        titles: one an image.
+        size: of each picture, in inches.
+    """
+    figure, panels = picture_grid(len(images), columns, size)
+    height, width = images.shape[2:]
+    edges = (-0.5, width - 0.5, height - 0.5, -0.5)
+    maps = maps.detach().float().cpu().clamp(min=0)
+    titles = titles or [""] * len(images)
+    for panel, image, values, title in zip(panels, images.cpu(), maps, titles, strict=False):
+        panel.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+        colour = values.new_tensor(to_rgb(_WARM)).expand(*values.shape, 3)
+        opacity = 0.8 * values / max(values.max().item(), 1e-30)
+        veil = torch.cat([colour, opacity.unsqueeze(-1)], dim=-1)
+        panel.imshow(veil.numpy(), extent=edges, interpolation="bilinear")
+        panel.set_title(title, fontsize=7)
+    return figure
+
+
+def boxes(
+    images: Sequence[Tensor],
+    found: Sequence[Mapping[str, Tensor]],
+    names: Sequence[str],
+    truth: Sequence[Mapping[str, Tensor]] = (),
+    threshold: float = 0.5,
+    columns: int = 4,
+    size: float = 2.2,
+) -> Figure:
+    """Pictures with the boxes that a detector found, in solid blue, and the true ones, dashed.
+
+    Args:
+        images: float, C×H×W each, values from 0 to 1.
+        found: for each image, what torchvision's detectors give: `boxes`, `labels`, `scores`.
+        names: of the classes, that of the background first.
+        truth: for each image, its true `boxes`.
+        threshold: boxes with a smaller score are left out.
+        size: of each picture, in inches.
+    """
+    figure, panels = picture_grid(len(images), columns, size)
+    for number, (panel, image, given) in enumerate(zip(panels, images, found, strict=False)):
+        panel.imshow(image.detach().cpu().permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray")
+        for box in truth[number]["boxes"].tolist() if truth else ():
+            panel.add_patch(_frame(box, "white", "--"))
+        kept = zip(given["boxes"], given["labels"].tolist(), given["scores"].tolist(), strict=True)
+        for box, label, score in kept:
+            if score < threshold:
+                continue
+            left, top, *_ = corners = box.tolist()
+            panel.add_patch(_frame(corners, RESIDUAL, "-"))
+            panel.annotate(
+                f"{names[label]} {score:.2f}",
+                (left - 0.5, top - 0.5),
+                fontsize=6,
+                color="white",
+                va="bottom",
+                annotation_clip=False,
+                bbox={"facecolor": RESIDUAL, "edgecolor": "none", "pad": 1},
+            )
+    return figure
+
+
+def _frame(box: Sequence[float], colour: str, dashes: str) -> Rectangle:
+    left, top, right, bottom = (edge - 0.5 for edge in box)  # imshow's pixels begin at -0.5
+    return Rectangle(
+        (left, top),
+        right - left,
+        bottom - top,
+        fill=False,
+        edgecolor=colour,
+        linestyle=dashes,
+        linewidth=1.8,
+    )
