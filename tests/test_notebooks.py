@@ -350,10 +350,12 @@ def test_bootstrap_installs_in_colab_and_replaces_nothing(tmp_path, wheel):
 
 def copy_of_this_python(folder):
     """A new Python, and its folder of packages: all that this one has but the course and d2l."""
-    seed = ["--without-pip"] if importlib.util.find_spec("pip") else []
+    own = Path(sysconfig.get_path("purelib"))
+    # Looked for as a file: find_spec("pip") would have setuptools warn where distutils was imported.
+    seed = ["--without-pip"] if (own / "pip").exists() else []
     subprocess.run([sys.executable, "-m", "venv", *seed, folder], check=True)
     packages = next(folder.glob("lib/python*/site-packages"))
-    for item in Path(sysconfig.get_path("purelib")).iterdir():
+    for item in own.iterdir():
         hidden = item.suffix == ".pth" or item.name.lower().startswith(("resnet_lessons", "d2l"))
         if not hidden and not (packages / item.name).exists():
             (packages / item.name).symlink_to(item)
