@@ -1,6 +1,5 @@
 """The notebooks are what their sources say, run without error, and fit to be opened by anyone."""
 
-import importlib.util
 import json
 import os
 import re
@@ -351,7 +350,7 @@ def test_bootstrap_installs_in_colab_and_replaces_nothing(tmp_path, wheel):
 def copy_of_this_python(folder):
     """A new Python, and its folder of packages: all that this one has but the course and d2l."""
     own = Path(sysconfig.get_path("purelib"))
-    # Looked for as a file: find_spec("pip") would have setuptools warn where distutils was imported.
+    # Looked for as a file: find_spec("pip") warns where distutils was imported before.
     seed = ["--without-pip"] if (own / "pip").exists() else []
     subprocess.run([sys.executable, "-m", "venv", *seed, folder], check=True)
     packages = next(folder.glob("lib/python*/site-packages"))
