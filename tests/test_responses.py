@@ -1,24 +1,16 @@
-"""Gradient norms and layer responses: equal to those by hand, and the network as it was."""
+"""Layer responses: equal to those by hand, and the network as it was."""
 
 import math
 
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from stirring import stir
 from torch import nn
-from torch.nn import functional as F
 
 from resnet_lessons.blocks import BasicBlock
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.diagnostics import (
-    LayerGradient,
-    LayerResponse,
-    gradient_norms,
-    layer_responses,
-)
+from resnet_lessons.diagnostics import LayerResponse, layer_responses
 from resnet_lessons.lesson_nine import lesson_nine
 from resnet_lessons.loading import load
 
@@ -26,93 +18,6 @@ from resnet_lessons.loading import load
 @pytest.fixture(scope="module")
 def mini():
     return load(device="cpu").pooled(4).take(100, 10)
-
-
-def test_one_convolution_has_the_gradient_of_the_closed_form(mini):
-    """A convolution as large as the image is multinomial regression: mean of (p - y) xᵀ."""
-    layer = nn.Conv2d(1, 10, 7, bias=False)
-    x = mini.normalize(mini.train.images[:30]).flatten(1).double()
-    weight = layer.weight.detach().flatten(1).double()
-    chance = torch.softmax(x @ weight.T, 1)
-    gradient = (chance - F.one_hot(mini.train.labels[:30], 10)).T @ x / 30
-    (found,) = gradient_norms(nn.Sequential(layer, nn.Flatten()), mini, images=30)
-    assert found.name == "0"
-    assert found.gradient == pytest.approx(gradient.pow(2).sum().sqrt().item(), rel=1e-5)
-    assert found.weight == pytest.approx(weight.pow(2).sum().sqrt().item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("residual", [True, False])
-def test_a_whole_network_layer_by_layer(mini, residual):
-    torch.manual_seed(0)
-    model = cifar_resnet(14, residual, width=2, in_channels=1)
-    names = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
-    found = gradient_norms(model.eval(), mini, images=64)  # measured as it trains, all the same
-    assert [layer.name for layer in found] == names and len(names) == 13
-    assert names[0] == "conv1" and names[-1] == "layer3.1.conv2"
-
-    scores = model.train()(mini.normalize(mini.train.images[:64]))
-    loss = F.cross_entropy(scores, mini.train.labels[:64])
-    weights = [model.get_submodule(name).weight for name in names]
-    for layer, weight, gradient in zip(
-        found, weights, torch.autograd.grad(loss, weights), strict=True
-    ):
-        assert layer.gradient == pytest.approx(gradient.pow(2).sum().sqrt().item(), rel=1e-4)
-        assert layer.weight == pytest.approx(weight.pow(2).sum().sqrt().item(), rel=1e-5)
-
-
-def test_gradients_that_the_model_held_already_do_not_count(mini):
-    model = cifar_resnet(8, width=2, in_channels=1)
-    clean = gradient_norms(model, mini, images=32)
-    for weight in model.parameters():
-        weight.grad = torch.ones_like(weight)
-    assert gradient_norms(model, mini, images=32) == clean
-    assert all(torch.equal(w.grad, torch.ones_like(w)) for w in model.parameters())
-
-
-@pytest.mark.parametrize("mode", [True, False])
-def test_the_model_and_the_random_state_stay_as_they_were(mini, mode):
-    model = nn.Sequential(cifar_resnet(8, width=2, in_channels=1), nn.Dropout(0.5)).train(mode)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    state = torch.get_rng_state()
-    gradient_norms(model, mini, images=32)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert {module.training for module in model.modules()} == {mode}
-    assert all(weight.grad is None for weight in model.parameters())
-    for key, value in model.state_dict().items():
-        assert torch.equal(value, before[key]), key
-
-
-def test_a_frozen_layer_has_the_gradient_that_it_would_have(mini):
-    model = cifar_resnet(8, width=2, in_channels=1)
-    expected = gradient_norms(model, mini, images=32)
-    model.conv1.weight.requires_grad_(False)
-    assert gradient_norms(model, mini, images=32) == expected
-    assert not model.conv1.weight.requires_grad
-
-
-def test_more_images_than_there_are(mini):
-    model = cifar_resnet(8, width=2, in_channels=1)
-    with pytest.raises(ValueError, match=r"images is 512, but .* 100 .*; pass at most images="):
-        gradient_norms(model, mini)
-    assert len(gradient_norms(model, mini, images=100)) == 7
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    images=st.none() | st.text() | st.booleans() | st.floats() | st.integers(max_value=1),
-)
-def test_a_wrong_number_of_images_is_named_with_the_cure(mini, images):
-    with pytest.raises((TypeError, ValueError)) as caught:
-        gradient_norms(nn.Linear(1, 1), mini, images=images)
-    assert str(caught.value).startswith((f"images is {images!r}, but", f"images is {images}, but"))
-    assert "; pass for example images=2" in str(caught.value)
-
-
-def test_a_layer_is_three_plain_values():
-    assert LayerGradient("conv1", 0.5, 2.0) == LayerGradient(name="conv1", gradient=0.5, weight=2.0)
-
-
-# Layer responses
 
 
 def copying(channels=2):
