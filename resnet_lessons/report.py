@@ -43,8 +43,12 @@ def draw(name: str) -> None:
     picture.savefig(results.FOLDER / f"{name}.png", dpi=110)
 
 
-def tell(name: str) -> None:
-    """Put the experiment's table into `results/README.md`, in place of the one that is there.
+def tell(name: str, text: str | None = None) -> None:
+    """Put a table into `results/README.md`, in place of the one that is there.
+
+    Args:
+        name: of the experiment, or of what else the table is of.
+        text: the table; default, the experiment's.
 
     Raises:
         ValueError: the file has no place for it.
@@ -60,4 +64,4 @@ def tell(name: str) -> None:
             f"{readme.name} in results lacks the line {mark!r} or, below it, {end!r}, but the "
             "table belongs between the two; write both where it shall stand."
         )
-    readme.write_text(f"{before}{mark}\n{table(name)}\n{end}{after}", encoding="utf-8")
+    readme.write_text(f"{before}{mark}\n{text or table(name)}\n{end}{after}", encoding="utf-8")

@@ -15,6 +15,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from resnet_lessons import budget, report, results
@@ -91,7 +92,17 @@ def run(name: str, number: int, progress: bool = False) -> History:
         KeyboardInterrupt: it was interrupted.
     """
     training = EXPERIMENTS[name].trainings[number]
-    data = training.images(images(name))
+    return finish(training, training.images(images(name)), checkpoint(name, training), progress)[1]
+
+
+def finish(
+    training: Training, data: Dataset, file: Path, progress: bool = False
+) -> tuple[nn.Module, History]:
+    """The network of `training` and its history: trained, or as `file` keeps them.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
     torch.manual_seed(training.seed)
     model = training.build(data.in_channels, data.num_classes)
     history = train(
@@ -100,13 +111,13 @@ def run(name: str, number: int, progress: bool = False) -> History:
         **training.recipe,
         seed=training.seed,
         label=label(training),
-        checkpoint=checkpoint(name, training),
+        checkpoint=file,
         progress=progress,
         live=False,
     )
     if history.stopped and history.stopped.startswith("Interrupted"):
         raise KeyboardInterrupt
-    return history
+    return model, history
 
 
 def _one_by_one(
@@ -201,9 +212,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="trainings at once")
     options = parser.parse_args()
     name = options.experiment
-    if results.FOLDER == results.PACKAGED:
-        results.FOLDER = Path.cwd() / "results"
-        print(f"the course is installed, not cloned, so what is measured goes to {results.FOLDER}")
+    results.measure_elsewhere_when_installed()
     sweep(name, options.workers)
     if name in results.available():
         report.draw(name)
