@@ -1,0 +1,276 @@
+"""A learner's answer, seen from outside: it is called with values and gives values back.
+
+A probe knows an answer only through `Answer` and `Module`. What goes in and what comes out are
+tensors, numbers, words, tuples, lists and dictionaries of these, so the answer may as well live in
+another process. Nothing here judges.
+"""
+
+import linecache
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import resnet_lessons
+from resnet_lessons.checks.tracing import Operation, trace
+from resnet_lessons.checks.verdict import NotAttempted, Wrong
+
+PACKAGE = str(Path(__file__).parents[1])
+LIBRARIES = ("site-packages", "dist-packages", str(Path(linecache.__file__).parent))
+
+
+class Broke(Exception):
+    """The learner's code stopped with an error; the message names it and the line."""
+
+
+class Answer:
+    """What a learner wrote: a value, a function, or a class.
+
+    Raises:
+        NotAttempted: it is `...` or None, as in an untouched exercise.
+    """
+
+    def __init__(self, thing: object) -> None:
+        self._thing = thing
+
+    def value(self) -> object:
+        """The answer itself, where it is a plain value."""
+        return _plain(self._attempted())
+
+    def origins(self) -> set[str]:
+        """Module and name of the class and its bases, or of the function: `"__main__.Block"`."""
+        thing = self._attempted()
+        kinds = thing.__mro__ if isinstance(thing, type) else (thing, type(thing))
+        return {
+            f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+            for kind in kinds
+        }
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Call it, and see what it gives; a module comes back as a `Module`.
+
+        Raises:
+            NotAttempted: it gives nothing, or raises NotImplementedError.
+            Broke: it raises another error.
+            Wrong: it cannot be called, or gives something that is no plain value.
+        """
+        thing = self._attempted()
+        if not callable(thing):
+            raise Wrong(
+                f"The answer is {_short(thing)}, but a function or a class is asked for, which "
+                "can be called."
+            )
+        args = [_given(value) for value in args]
+        kwargs = {name: _given(value) for name, value in kwargs.items()}
+        return _result(lambda: thing(*args, **kwargs))
+
+    def make(self, name: str, *args: object, seed: int = 0, **kwargs: object) -> "Module":
+        """A network of the course, `resnet_lessons.<name>(…)`, to hand to the answer."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return Module(getattr(resnet_lessons, name)(*args, **kwargs))
+
+    def _attempted(self) -> object:
+        if self._thing is None or self._thing is ...:
+            raise NotAttempted("There is no answer here yet.")
+        return self._thing
+
+
+@dataclass
+class Run:
+    """One forward pass, and a backward pass where it was asked for.
+
+    Attributes:
+        output: what the module gave.
+        changed_input: whether the tensor that was handed in has other values now.
+        input_gradient: gradient with respect to the input; None without a backward pass.
+        gradients: gradients of the parameters; None for a parameter that got none.
+    """
+
+    output: Tensor
+    changed_input: bool
+    input_gradient: Tensor | None = None
+    gradients: dict[str, Tensor | None] = field(default_factory=dict)
+
+
+class Module:
+    """A learner's module."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def prepare(self, *shape: int) -> list[str]:
+        """Run once with ones, so that lazy layers get their shape.
+
+        Returns the parameters that appear only then, without those of lazy layers.
+        """
+        lazy = {
+            name
+            for name, parameter in self.net.named_parameters()
+            if isinstance(parameter, nn.parameter.UninitializedParameter)
+        }
+        before = {name for name, _ in self.net.named_parameters()}
+        _result(lambda: self._silent(torch.ones(*shape)))
+        return sorted({name for name, _ in self.net.named_parameters()} - before - lazy)
+
+    @torch.no_grad()
+    def _silent(self, x: Tensor) -> Tensor:
+        """A forward pass that leaves statistics and mode as they are (lazy ones are drawn)."""
+        mode = self.net.training
+        try:
+            return self.net.eval()(x)
+        finally:
+            self.net.train(mode)
+
+    def parameters(self) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in self.net.named_parameters()}
+
+    def buffers(self) -> dict[str, Tensor]:
+        return {name: b.detach().clone() for name, b in self.net.named_buffers()}
+
+    def trainable(self) -> list[str]:
+        """Names of the parameters that an optimizer would change."""
+        return [name for name, p in self.net.named_parameters() if p.requires_grad]
+
+    def layers(self) -> list[tuple[str, str]]:
+        """Name and class of every module inside: `("conv1", "torch.nn.modules.conv.Conv2d")`."""
+        kinds = ((name, type(module)) for name, module in self.net.named_modules())
+        return [(name, f"{kind.__module__}.{kind.__qualname__}") for name, kind in kinds]
+
+    @torch.no_grad()
+    def load(self, values: dict[str, Tensor]) -> None:
+        """Write parameters and buffers, by their names."""
+        own = {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
+        for name, value in values.items():
+            own[name].copy_(value)
+
+    def run(
+        self, x: Tensor, training: bool = False, gradient: Tensor | None = None, **kwargs: object
+    ) -> Run:
+        """Run it on `x`, and backwards from `gradient` of the output where one is given.
+
+        Raises:
+            NotAttempted: it gives nothing.
+            Broke: it stops with an error.
+            Wrong: it gives no tensor, or nothing to go back through.
+        """
+        self.net.train(training)
+        self.net.zero_grad(set_to_none=True)
+        leaf = x.clone().requires_grad_(gradient is not None)
+        handed = leaf.clone()  # a leaf could not be changed in place, and this shall be seen
+        with torch.set_grad_enabled(gradient is not None):
+            output = _called(lambda: self.net(handed, **kwargs))
+        if not isinstance(output, Tensor):
+            raise Wrong(f"It gives {_short(output)}, but a tensor is asked for.")
+        run = Run(output.detach().clone(), not torch.equal(handed.detach(), leaf.detach()))
+        if gradient is not None and gradient.shape == output.shape:
+            if output.requires_grad:
+                _called(lambda: output.backward(gradient) or True)
+            zero = torch.zeros_like(leaf)
+            run.input_gradient = zero if leaf.grad is None else leaf.grad.clone()
+            run.gradients = {
+                name: None if p.grad is None else p.grad.clone()
+                for name, p in self.net.named_parameters()
+            }
+        return run
+
+    def trace(self, x: Tensor) -> list[Operation]:
+        """The operations of a forward pass in evaluation mode, in their order."""
+        self.net.eval()
+        with torch.no_grad():
+            return _called(lambda: trace(self.net, x.clone()))
+
+
+def _given(value: object) -> object:
+    """What the answer is called with: a copy of a tensor, the net of a `Module`."""
+    if isinstance(value, Module):
+        return value.net
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, list | tuple):
+        return type(value)(_given(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _given(item) for key, item in value.items()}
+    return value
+
+
+def _called(work: object) -> object:
+    """The result of the learner's code, or what became of it in a sentence."""
+    try:
+        result = work()
+    except NotImplementedError:
+        raise NotAttempted("The code says that it is not written yet.") from None
+    except (Wrong, NotAttempted, Broke):
+        raise
+    except Exception as error:
+        raise Broke(_told(error)) from None
+    if result is None or result is ...:
+        raise NotAttempted("Called, it gives nothing: not written yet, or `return` is missing.")
+    return result
+
+
+def _result(work: object) -> object:
+    return _plain(_called(work))
+
+
+def _told(error: Exception) -> str:
+    """The error in one sentence, with the learner's own line that led to it."""
+    message = " ".join(str(error).split())
+    message = message if len(message) <= 300 else f"{message[:300]} …"
+    said = f"The code stops with {type(error).__name__}: {message}"
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(PACKAGE)
+        and not any(library in frame.filename for library in LIBRARIES)
+        and frame.line
+    ]
+    return f"{said} (in the line `{own[-1].line}`)" if own else said
+
+
+def _plain(value: object) -> object:
+    """The value with nothing in it but tensors, numbers, words and containers of these."""
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    if isinstance(value, nn.Module):
+        return Module(value)
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, list | tuple):  # torch.Size is a tuple
+        return tuple(_plain(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
+        return _plain(value.tolist())
+    if hasattr(value, "get_lines") or hasattr(value, "axes"):
+        return _drawn(value)
+    raise Wrong(f"It gives {_short(value)}, and nobody asked for such a thing.")
+
+
+def _drawn(picture: object) -> list[dict[str, object]]:
+    """The panels of a matplotlib Figure or Axes: title, labels, and lines with their points."""
+    panels = [picture] if hasattr(picture, "get_lines") else picture.axes
+    return tuple(
+        {
+            "title": panel.get_title(),
+            "xlabel": panel.get_xlabel(),
+            "ylabel": panel.get_ylabel(),
+            "legend": panel.get_legend() is not None,
+            "lines": tuple(
+                {
+                    "label": str(line.get_label()),
+                    "x": tuple(float(v) for v in line.get_xdata()),
+                    "y": tuple(float(v) for v in line.get_ydata()),
+                }
+                for line in panel.get_lines()
+            ),
+        }
+        for panel in panels
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return f"`{text}`" if len(text) <= 60 else f"a {type(value).__name__}"

@@ -1,0 +1,98 @@
+"""An exercise, and the probes that judge an answer to it, from coarse to subtle."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from resnet_lessons.checks.answers import Answer, Broke
+from resnet_lessons.checks.verdict import NotAttempted, Verdict, Wrong
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One look at an answer.
+
+    Attributes:
+        name: what is looked at, in a few words: "the input is added".
+        idea: why it must be so, in a sentence.
+        hint: where to look if it is not.
+        look: raises `Wrong` with what it saw.
+        hidden: whether it is kept for grading.
+    """
+
+    name: str
+    idea: str
+    hint: str
+    look: Callable[[Answer], None]
+    hidden: bool = False
+
+
+@dataclass
+class Exercise:
+    """A task of a lesson. Calling it with an answer gives a `Verdict`.
+
+    Attributes:
+        name: how it is called in `checks`.
+        number: lesson and place in it: "3.1".
+        title: as the notebook has it.
+        difficulty: 1 to 3.
+        minutes: a learner needs about that long.
+        points: of the exercise as a whole; the share of probes that are passed in a row counts.
+        why: what it is for, in a sentence.
+    """
+
+    name: str
+    number: str
+    title: str
+    difficulty: int
+    minutes: int
+    points: int
+    why: str
+    probes: list[Probe] = field(default_factory=list)
+
+    def probe(
+        self, name: str, idea: str, hint: str, hidden: bool = False
+    ) -> Callable[[Callable[[Answer], None]], Callable[[Answer], None]]:
+        """Decorate a function that looks at an `Answer`: it becomes the next probe."""
+
+        def add(look: Callable[[Answer], None]) -> Callable[[Answer], None]:
+            self.probes.append(Probe(name, idea, hint, look, hidden))
+            return look
+
+        return add
+
+    def __call__(self, answer: object) -> Verdict:
+        """Judge a learner's answer by the probes that are not hidden."""
+        return self.judge(Answer(answer), [probe for probe in self.probes if not probe.hidden])
+
+    def grade(self, answer: object, seed: int = 0) -> float:
+        """Points for an answer, judged by all probes; prints the verdict where it is not right."""
+        verdict = self.judge(Answer(answer), self.probes, seed)
+        if not verdict.right:
+            print(verdict)
+        return round(self.points * verdict.share, 2)
+
+    def judge(self, answer: Answer, probes: list[Probe], seed: int = 0) -> Verdict:
+        """Let `probes` look at the answer, one after the other, until one fails.
+
+        The random numbers of a probe are determined by `seed` and its place; the caller's random
+        state stays as it is.
+        """
+        heading = f"{self.number} {self.title}"
+        for place, probe in enumerate(probes):
+            told = (heading, "wrong", place, len(probes), probe.name)
+            try:
+                with torch.random.fork_rng([]):
+                    torch.manual_seed(1000 * seed + self.probes.index(probe))
+                    probe.look(answer)
+            except NotAttempted as error:
+                return Verdict(heading, "not attempted", place, len(probes), seen=str(error))
+            except Wrong as error:
+                return Verdict(*told, seen=str(error), idea=probe.idea, hint=probe.hint)
+            except Broke as error:
+                return Verdict(*told, seen=str(error), hint=probe.hint)
+            except Exception as error:  # an answer so odd that the probe itself stumbled
+                seen = f"The answer is of a kind that the check cannot look at ({error!r})."
+                return Verdict(*told, seen=seen, hint=probe.hint)
+        return Verdict(heading, "right", len(probes), len(probes))
