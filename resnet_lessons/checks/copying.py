@@ -36,6 +36,7 @@ def copy_weights(learner: Module, reference: Module, x: Tensor) -> None:
 
 
 def count(layers: dict[str, list[tuple[Key, Operation]]]) -> dict[str, int]:
+    """How many layers of each kind there are."""
     return {name: len(found) for name, found in layers.items()}
 
 
