@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from resnet_lessons._arguments import image_batch, one_of, whole_number
 
+SHORTCUTS = ("projection", "padding", "projection everywhere")
+
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     """3×3 convolution that keeps H×W at stride 1 and halves it, rounding up, at stride 2.
@@ -67,19 +69,21 @@ class BasicBlock(nn.Module):
 
     Input N×in_channels×H×W, output N×out_channels×⌈H/stride⌉×⌈W/stride⌉.
 
-    Where the block changes no shape the shortcut is the identity, whatever `shortcut` says. Where
-    it does, x must be brought to the shape of F(x) before the two can be added:
+    Where the block changes no shape the shortcut is the identity. Where it does, x must be brought
+    to the shape of F(x) before the two can be added:
 
     - `"projection"`: 1×1 convolution and batch normalisation (option B of He et al. 2015, §4.1;
       what torchvision's ResNets do);
     - `"padding"`: every stride-th pixel, new channels filled with zeros (option A; no parameters,
       so the block has exactly those of a `PlainBlock`).
 
+    `"projection everywhere"` is a projection even where no shape changes (option C).
+
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
         stride: step of the first convolution and of the shortcut; 2 halves height and width.
-        shortcut: `"projection"` or `"padding"`.
+        shortcut: `"projection"`, `"padding"` or `"projection everywhere"`.
 
     Raises:
         TypeError, ValueError: an argument is out of its range; in the forward pass, the input is
@@ -230,14 +234,14 @@ def make_shortcut(
 ) -> nn.Module:
     """The path that brings x, N×in_channels×H×W, to the shape of F(x), so that they can be added.
 
-    The identity where shapes agree already, else the `kind` of shortcut asked for: see
-    `BasicBlock`.
+    The identity where shapes agree already (unless `kind` is `"projection everywhere"`), else the
+    `kind` of shortcut asked for: see `BasicBlock`.
 
     Raises:
         ValueError: `kind` is unknown, or `"padding"` would have to remove channels.
     """
-    one_of("shortcut", kind, ("projection", "padding"))
-    if stride == 1 and in_channels == out_channels:
+    one_of("shortcut", kind, SHORTCUTS)
+    if stride == 1 and in_channels == out_channels and kind != "projection everywhere":
         return nn.Identity()
     if kind == "padding":
         return PaddingShortcut(in_channels, out_channels, stride)

@@ -1,16 +1,25 @@
 """The 6n+2 networks of He et al. 2015 (arXiv:1512.03385, §4.2), plain and residual.
 
 One 3×3 convolution, three stages of n blocks with two convolutions each, one linear layer: 6n+2
-layers with weights. Shortcuts are option A, which has no parameters, so the plain and the residual
-network of one depth have the same parameters, in the same order and with the same names. What
-differs is the addition alone, which makes the pair fit for an experiment.
+layers with weights. By default shortcuts are option A, which has no parameters, so the plain and
+the residual network of one depth have the same parameters, in the same order and with the same
+names. What differs is the addition alone, which makes the pair fit for an experiment.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from resnet_lessons._arguments import image_batch, true_or_false, whole_number
-from resnet_lessons.blocks import BasicBlock, PlainBlock, conv3x3, he_init
+from resnet_lessons._arguments import image_batch, one_of, true_or_false, whole_number
+from resnet_lessons.blocks import (
+    SHORTCUTS,
+    BasicBlock,
+    PlainBlock,
+    conv3x3,
+    he_init,
+    make_stage,
+)
 
 
 class CifarResNet(nn.Module):
@@ -21,19 +30,26 @@ class CifarResNet(nn.Module):
     """
 
     def __init__(
-        self, depth: int, residual: bool, width: int, in_channels: int, num_classes: int
+        self,
+        depth: int,
+        residual: bool,
+        width: int,
+        in_channels: int,
+        num_classes: int,
+        shortcut: str,
     ) -> None:
         super().__init__()
         self.depth = depth
         self.residual = residual
         self.in_channels = in_channels
         blocks = (depth - 2) // 6
+        block = partial(BasicBlock, shortcut=shortcut) if residual else PlainBlock
         self.conv1 = conv3x3(in_channels, width)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = make_stage(width, width, blocks, 1, residual)
-        self.layer2 = make_stage(width, 2 * width, blocks, 2, residual)
-        self.layer3 = make_stage(2 * width, 4 * width, blocks, 2, residual)
+        self.layer1 = make_stage(block, width, width, blocks)
+        self.layer2 = make_stage(block, width, 2 * width, blocks, stride=2)
+        self.layer3 = make_stage(block, 2 * width, 4 * width, blocks, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(4 * width, num_classes)
         he_init(self)
@@ -45,27 +61,13 @@ class CifarResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def make_stage(
-    in_channels: int, out_channels: int, blocks: int, stride: int, residual: bool
-) -> nn.Sequential:
-    """`blocks` blocks in a row, residual (option A) or plain; the first may change the shape."""
-
-    def block(channels: int, step: int) -> nn.Module:
-        if residual:
-            return BasicBlock(channels, out_channels, step, shortcut="padding")
-        return PlainBlock(channels, out_channels, step)
-
-    return nn.Sequential(
-        block(in_channels, stride), *(block(out_channels, 1) for _ in range(blocks - 1))
-    )
-
-
 def cifar_resnet(
     depth: int,
     residual: bool = True,
     width: int = 16,
     in_channels: int = 3,
     num_classes: int = 10,
+    shortcut: str = "padding",
 ) -> CifarResNet:
     """The network of He et al. 2015, §4.2, with `depth` layers: images N×C×H×W to scores.
 
@@ -76,6 +78,8 @@ def cifar_resnet(
         width: channels of the first stage; the paper's networks have 16.
         in_channels: channels of the images.
         num_classes: number of class scores.
+        shortcut: of the residual network, as in `BasicBlock`: `"padding"`, `"projection"` or
+            `"projection everywhere"`, options A, B and C. A plain network has none, whatever it is.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or depth is not 6n+2.
@@ -92,4 +96,5 @@ def cifar_resnet(
         whole_number("width", width),
         whole_number("in_channels", in_channels),
         whole_number("num_classes", num_classes),
+        one_of("shortcut", shortcut, SHORTCUTS),
     )

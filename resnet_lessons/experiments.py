@@ -6,11 +6,12 @@ experiment by its net, depth and seed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import nn
 
+from resnet_lessons.blocks import BasicBlock
 from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.data import Dataset
 from resnet_lessons.lesson_nine import lesson_nine
@@ -224,6 +225,54 @@ def transfers(seed: int) -> list[Training]:
     ]
 
 
+START = MINI | {"epochs": 6}
+
+
+def zero_branches(net: nn.Module) -> nn.Module:
+    """Every residual branch starts at F(x) = 0; all other first weights stay."""
+    for module in net.modules():
+        if isinstance(module, BasicBlock):
+            module.zero_residual()
+    return net
+
+
+def relu_before_addition(net: nn.Module) -> nn.Module:
+    """The article's fault in every block: F(x) passes a ReLU before it is added."""
+    for module in net.modules():
+        if isinstance(module, BasicBlock):
+            module.bn2 = nn.Sequential(module.bn2, nn.ReLU())
+    return net
+
+
+def starts(seed: int) -> list[Training]:
+    """Residual networks with one thing changed, and plain ones that warm up for an epoch."""
+    builds = {
+        "residual": cifar_resnet,
+        "zero branches": lambda *given: zero_branches(cifar_resnet(*given)),
+        "projection": partial(cifar_resnet, shortcut="projection"),
+        "projection everywhere": partial(cifar_resnet, shortcut="projection everywhere"),
+        "ReLU before addition": lambda *given: relu_before_addition(cifar_resnet(*given)),
+        "plain": cifar_resnet,
+        "plain, warm-up": cifar_resnet,
+    }
+    depths = {20: tuple(builds), 44: ("residual", "zero branches", "plain", "plain, warm-up")}
+    epoch = 79  # steps
+    return [
+        Training(
+            net=net if depth == 20 or net in ("plain", "residual") else f"{net}, {depth} layers",
+            depth=depth,
+            seed=seed,
+            build=lambda channels, classes, net=net, depth=depth: builds[net](
+                depth, not net.startswith("plain"), 8, channels, classes
+            ),
+            recipe=START | {"warmup": epoch} if "warm-up" in net else START,
+            settings={"width": 8},
+        )
+        for depth, nets in depths.items()
+        for net in nets
+    ]
+
+
 EXPERIMENTS = {
     "degradation-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
@@ -242,6 +291,12 @@ EXPERIMENTS = {
         picture="depth",
         title=DEPTH_TITLE,
         published={("residual", depth): error for depth, error in PAPER_TEST_ERRORS.items()},
+    ),
+    "start-mini": Experiment(
+        data=lambda: load("fashion-mnist-mini").pooled(2),
+        trainings=tuple(training for seed in SEEDS for training in starts(seed)),
+        picture="curves",
+        title="Residual and plain networks, and one change in each",
     ),
     "lesson-nine": Experiment(
         data=lambda: article_images(96),

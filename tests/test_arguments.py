@@ -74,7 +74,7 @@ RIGHT = {
     res2net50_26w_4s: {**RESIDUAL_NET, "stem": "cifar"},
     HRNet: {"width": 1, **RESIDUAL_NET},
     hrnet_w18: RESIDUAL_NET,
-    cifar_resnet: {"depth": 8, "residual": True, "width": 1, **NET},
+    cifar_resnet: {"depth": 8, "residual": True, "width": 1, **NET, "shortcut": "padding"},
     preact_resnet: {"depth": 8, "width": 1, "shortcut": "padding", **RESIDUAL_NET},
     wide_resnet: {"depth": 10, "widen_factor": 1, "dropout": 0.3, **RESIDUAL_NET},
     lesson_nine: {**NET, "faithful": True},

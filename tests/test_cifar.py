@@ -95,6 +95,22 @@ def test_the_initial_weights_are_those_of_he_et_al():
             assert abs(parameter.std() / expected - 1) < 0.04, name
 
 
+@pytest.mark.parametrize(
+    ("shortcut", "projections"),
+    [("padding", 0), ("projection", 2), ("projection everywhere", 9)],
+)
+def test_the_three_options_of_shortcuts(shortcut, projections):
+    """He et al. 2015, §4.1: A has no parameters; B projects where the shape changes; C always."""
+    net = cifar_resnet(20, width=4, shortcut=shortcut)
+    blocks = [*net.layer1, *net.layer2, *net.layer3]
+    found = [block for block in blocks if isinstance(block.downsample, nn.Sequential)]
+    assert len(found) == projections
+    more = sum(p.numel() for p in net.parameters())
+    more -= sum(p.numel() for p in cifar_resnet(20, width=4).parameters())
+    channels = [(block.in_channels, block.out_channels) for block in found]
+    assert more == sum(i * o + 2 * o for i, o in channels)
+
+
 # The twins
 
 

@@ -8,8 +8,16 @@ import torch
 from torch import nn
 
 from resnet_lessons import experiments
+from resnet_lessons.blocks import BasicBlock
 from resnet_lessons.data import Dataset, Split
-from resnet_lessons.experiments import ARTICLE, EXPERIMENTS, PAPER, article_images, xavier_init
+from resnet_lessons.experiments import (
+    ARTICLE,
+    EXPERIMENTS,
+    PAPER,
+    START,
+    article_images,
+    xavier_init,
+)
 from resnet_lessons.lesson_nine import LessonNineBlock, lesson_nine
 from resnet_lessons.loading import load
 from resnet_lessons.training import train
@@ -144,3 +152,69 @@ def test_the_images_are_scaled_as_the_article_does(monkeypatch):
     assert data.image_size == (72, 72) and (len(data.train), len(data.test)) == (30, 20)
     pixels = data.train.images[:4]
     torch.testing.assert_close(data.normalize(pixels), (pixels / 255 - 0.5) / 0.5)
+
+
+# The start
+
+
+STARTS = {
+    (training.net, training.depth): training
+    for training in EXPERIMENTS["start-mini"].trainings
+    if training.seed == 0
+}
+
+
+def built(net, depth=20):
+    torch.manual_seed(0)
+    return STARTS[net, depth].build(1, 10)
+
+
+def residual_blocks(model):
+    return [module for module in model.modules() if isinstance(module, BasicBlock)]
+
+
+@pytest.mark.parametrize(("net", "depth"), STARTS)
+def test_a_start_is_the_network_that_its_name_says(net, depth):
+    model = built(net, depth)
+    assert model.depth == depth and model.residual == (not net.startswith("plain"))
+    assert net.endswith("44 layers") == (depth == 44 and net not in ("plain", "residual"))
+
+
+@pytest.mark.parametrize("depth", [20, 44])
+def test_zero_branches_change_the_last_scales_and_nothing_else(depth):
+    name = "zero branches" if depth == 20 else "zero branches, 44 layers"
+    changed, unchanged = built(name, depth), built("residual", depth)
+    for key, tensor in changed.state_dict().items():
+        zero = key.startswith("layer") and key.endswith("bn2.weight")
+        assert not tensor.any() if zero else torch.equal(tensor, unchanged.state_dict()[key]), key
+    assert sum(not block.bn2.weight.any() for block in residual_blocks(changed)) == (depth - 2) / 2
+
+
+def test_with_a_relu_before_the_addition_nothing_shrinks_the_stream():
+    changed, unchanged = built("ReLU before addition"), built("residual")
+    for one, other in zip(changed.parameters(), unchanged.parameters(), strict=True):
+        assert torch.equal(one, other)
+    x = torch.rand(4, 8, 14, 14)
+    for block in residual_blocks(changed.layer1):
+        y = block(x)
+        assert (y >= x).all() and not torch.equal(x, y)
+        x = y
+    x = torch.rand(4, 8, 14, 14)
+    assert (unchanged.layer1[0](x) < x).any()
+
+
+def test_a_start_differs_in_one_thing_from_the_network_without_it():
+    recipes = {key: training.recipe for key, training in STARTS.items()}
+    warm = {key for key, recipe in recipes.items() if recipe.get("warmup")}
+    assert warm == {("plain, warm-up", 20), ("plain, warm-up, 44 layers", 44)}
+    batches = math.ceil(10_000 / START["batch_size"])
+    for key, recipe in recipes.items():
+        assert recipe == (START | {"warmup": batches} if key in warm else START)
+    projections = {
+        net: sum(isinstance(block.downsample, nn.Sequential) for block in residual_blocks(model))
+        for net, depth in STARTS
+        if depth == 20
+        for model in [built(net)]
+    }
+    assert projections.pop("projection") == 2 and projections.pop("projection everywhere") == 9
+    assert not any(projections.values())
