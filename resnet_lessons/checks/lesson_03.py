@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from resnet_lessons.blocks import BasicBlock, PaddingShortcut
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
-from resnet_lessons.checks.copying import copy_weights
+from resnet_lessons.checks.comparing import built, same_gradients, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
 
@@ -171,9 +171,7 @@ PROJECTION = 12 * 20 + 2 * 20  # 1×1 weights; scale and shift of the normalisat
 
 
 def _projection(answer: Answer, *arguments: int) -> Module:
-    module = expect.as_module(answer(*arguments))
-    module.prepare(2, arguments[0], 8, 8)
-    return module
+    return built(answer, *arguments, example=(2, arguments[0], 8, 8))
 
 
 @projection_shortcut.probe(
@@ -217,13 +215,8 @@ def _(answer: Answer) -> None:
         module = _projection(answer, 12, 20, stride)
         reference = expect.stir(BasicBlock(12, 20, stride)).downsample
         x = torch.randn(3, 12, 7, 10)
-        copy_weights(module, Module(reference), x)
-        for training in (False, True):
-            right = reference.train(training)(x).detach()
-            mistakes = {"There is a ReLU at its end.": right.relu()}
-            run = module.run(x, training)
-            expect.close(run.output, right, "the output", mistakes)
-            expect.unchanged(run)
+        mistakes = {"There is a ReLU at its end.": reference.eval()(x).relu().detach()}
+        same_outputs(module, reference, x, mistakes)
 
 
 @projection_shortcut.probe(
@@ -253,15 +246,7 @@ residual_block = Exercise(
 
 
 def _block(answer: Answer, *arguments: int) -> Module:
-    """The learner's block, after a first run that gives lazy layers their shape."""
-    module = expect.as_module(answer(*arguments))
-    born = module.prepare(2, arguments[0], 8, 8)
-    if born:
-        raise Wrong(
-            f"The parameter `{born[0]}` appears only when the block runs, so an optimizer made "
-            "before would not know it."
-        )
-    return module
+    return built(answer, *arguments, example=(2, arguments[0], 8, 8))
 
 
 def _parameters(channels: int) -> int:
@@ -292,21 +277,9 @@ def _outputs(reference: BasicBlock, x: Tensor) -> dict[str, Tensor]:
 
 
 def _compare(answer: Answer, arguments: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Outputs and statistics in both modes, with the weights of a reference."""
-    module = _block(answer, *arguments)
-    reference = expect.stir(BasicBlock(*arguments))
+    reference = expect.stir(BasicBlock(*arguments)).eval()
     x = torch.randn(3, arguments[0], *size)
-    copy_weights(module, Module(reference), x)
-    for training in (False, True):
-        reference.train(training)
-        mistakes = _outputs(reference, x) if not training else {}
-        with torch.no_grad():
-            right = reference(x)
-        run = module.run(x, training)
-        expect.close(
-            run.output, right, f"the output in {'train' if training else 'eval'} mode", mistakes
-        )
-        expect.unchanged(run)
+    same_outputs(_block(answer, *arguments), reference, x, _outputs(reference, x))
 
 
 @residual_block.probe(
@@ -409,16 +382,7 @@ def _(answer: Answer) -> None:
     hint="Do not detach anything, and do not compute under `torch.no_grad()`.",
 )
 def _(answer: Answer) -> None:
-    module, reference = _block(answer, 8, 8), expect.stir(BasicBlock(8, 8))
-    x = torch.randn(3, 8, 6, 6)
-    copy_weights(module, Module(reference), x)
-    gradient = torch.randn(3, 8, 6, 6)
-    right = Module(reference).run(x, True, gradient)
-    run = module.run(x, True, gradient)
-    expect.close(run.input_gradient, right.input_gradient, "the gradient of the input")
-    missing = [name for name, value in run.gradients.items() if value is None]
-    if missing:
-        raise Wrong(f"The parameter `{missing[0]}` gets no gradient.")
+    same_gradients(_block(answer, 8, 8), expect.stir(BasicBlock(8, 8)), torch.randn(3, 8, 6, 6))
 
 
 @residual_block.probe(
