@@ -245,7 +245,7 @@ def relu_before_addition(net: nn.Module) -> nn.Module:
 
 
 def starts(seed: int) -> list[Training]:
-    """Residual networks with one thing changed, and plain ones that warm up for an epoch."""
+    """Residual networks with one thing changed, and deep plain ones, once with a warm-up."""
     builds = {
         "residual": cifar_resnet,
         "zero branches": lambda *given: zero_branches(cifar_resnet(*given)),
@@ -255,7 +255,9 @@ def starts(seed: int) -> list[Training]:
         "plain": cifar_resnet,
         "plain, warm-up": cifar_resnet,
     }
-    depths = {20: tuple(builds), 44: ("residual", "zero branches", "plain", "plain, warm-up")}
+    shallow = ("residual", "zero branches", "projection", "projection everywhere")
+    deep = ("residual", "zero branches", "plain", "plain, warm-up")
+    nets = [(20, net) for net in (*shallow, "ReLU before addition")] + [(44, net) for net in deep]
     epoch = 79  # steps
     return [
         Training(
@@ -268,8 +270,7 @@ def starts(seed: int) -> list[Training]:
             recipe=START | {"warmup": epoch} if "warm-up" in net else START,
             settings={"width": 8},
         )
-        for depth, nets in depths.items()
-        for net in nets
+        for depth, net in nets
     ]
 
 

@@ -1,4 +1,6 @@
-"""Gradient norms: equal to those by hand, and the network as it was."""
+"""Gradient norms and signals: equal to those by hand, and the network as it was."""
+
+import math
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.diagnostics import LayerGradient, gradient_norms
+from resnet_lessons.diagnostics import LayerGradient, gradient_norms, signal_sizes
 from resnet_lessons.loading import load
 
 
@@ -99,3 +101,72 @@ def test_a_wrong_number_of_images_is_named_with_the_cure(mini, images):
 
 def test_a_layer_is_three_plain_values():
     assert LayerGradient("conv1", 0.5, 2.0) == LayerGradient(name="conv1", gradient=0.5, weight=2.0)
+
+
+# A deep linear network: each layer multiplies by a number
+
+
+FACTORS = (2.0, 0.5, -3.0, 0.25)
+
+
+def multiplying(factors=FACTORS):
+    """Images to ten scores, the first being the product of all factors times the image's mean."""
+    net = nn.Sequential(
+        *(nn.Conv2d(1, 1, 1, bias=False) for _ in factors), nn.AvgPool2d(7), nn.Flatten(),
+        nn.Linear(1, 10, bias=False),
+    )  # fmt: skip
+    for layer, factor in zip(net, factors, strict=False):
+        nn.init.constant_(layer.weight, factor)
+    nn.init.zeros_(net[-1].weight)
+    net[-1].weight.data[0] = 1.0
+    return net
+
+
+def test_in_a_linear_network_gradient_times_weight_is_the_same_in_all_layers(mini):
+    """dL/dwᵢ = (dL/dP) · P / wᵢ, where P is the product of all factors."""
+    found = gradient_norms(multiplying(), mini, images=40)
+    product = torch.tensor(math.prod(FACTORS), dtype=torch.double, requires_grad=True)
+    means = mini.normalize(mini.train.images[:40]).double().mean((1, 2, 3))
+    scores = F.pad((product * means).unsqueeze(1), (0, 9))
+    F.cross_entropy(scores, mini.train.labels[:40]).backward()
+    expected = (product.grad * product).abs().item()
+    assert [layer.gradient * layer.weight for layer in found] == pytest.approx([expected] * 4)
+
+
+def test_in_a_linear_network_the_signal_is_multiplied_layer_by_layer(mini):
+    found = signal_sizes(multiplying(), mini, images=40)
+    size = mini.normalize(mini.train.images[:40]).double().square().mean().sqrt().item()
+    expected = [size, 2 * size, size, 3 * size]
+    assert [layer.size for layer in found] == pytest.approx(expected, rel=1e-5)
+    assert [layer.name for layer in found] == ["0", "1", "2", "3"]
+
+
+def test_the_signal_is_what_arrives_at_each_convolution(mini):
+    torch.manual_seed(0)
+    model = cifar_resnet(8, width=2, in_channels=1)
+    found = {layer.name: layer.size for layer in signal_sizes(model.eval(), mini, images=40)}
+    model.train()  # measured as it trains, all the same
+    with torch.no_grad():
+        x = mini.normalize(mini.train.images[:40])
+        assert found["conv1"] == pytest.approx(x.square().mean().sqrt().item(), rel=1e-5)
+        x = model.layer1(model.relu(model.bn1(model.conv1(x))))
+        assert found["layer2.0.conv1"] == pytest.approx(x.square().mean().sqrt().item(), rel=1e-5)
+    assert list(found) == [name for name, m in model.named_modules() if isinstance(m, nn.Conv2d)]
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_measuring_signals_leaves_everything_as_it_was(mini, mode):
+    model = nn.Sequential(nn.Dropout(0.5), cifar_resnet(8, width=2, in_channels=1)).train(mode)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    signal_sizes(model, mini, images=32)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert {module.training for module in model.modules()} == {mode}
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+def test_signals_of_more_images_than_there_are(mini):
+    with pytest.raises(ValueError, match=r"images is 512, but .* 100 .*; pass at most images="):
+        signal_sizes(multiplying(), mini)

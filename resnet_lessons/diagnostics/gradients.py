@@ -1,6 +1,7 @@
-"""How large the gradient of the loss is in each layer, on a copy of the network."""
+"""How large signal and gradient are in each layer, on a copy of the network."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lessons._arguments import whole_number
-from resnet_lessons.data import Dataset
+from resnet_lessons.data import Dataset, Split
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,9 @@ def gradient_norms(model: nn.Module, data: Dataset, images: int = 512) -> list[L
     Raises:
         TypeError, ValueError: `images` is no whole number between 2 and the size of the set.
     """
-    if whole_number("images", images, minimum=2) > len(data.train):
-        raise ValueError(
-            f"images is {images}, but {data.name} has only {len(data.train)} training images; "
-            f"pass at most images={len(data.train)}."
-        )
-    batch = data.take(train=images).train
+    batch = _batch(data, images)
     trial = copy.deepcopy(model).to(data.device).train().requires_grad_()
-    devices = [data.device] if data.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):  # layers such as dropout draw random numbers
+    with torch.random.fork_rng(_gpus(data.device)):
         F.cross_entropy(trial(data.normalize(batch.images)), batch.labels).backward()
     return [
         LayerGradient(name, _norm(layer.weight.grad), _norm(layer.weight))
@@ -58,6 +53,64 @@ def gradient_norms(model: nn.Module, data: Dataset, images: int = 512) -> list[L
     ]
 
 
+def _batch(data: Dataset, images: int) -> Split:
+    """The first training images, if there are so many."""
+    if whole_number("images", images, minimum=2) > len(data.train):
+        raise ValueError(
+            f"images is {images}, but {data.name} has only {len(data.train)} training images; "
+            f"pass at most images={len(data.train)}."
+        )
+    return data.take(train=images).train
+
+
+def _gpus(device: torch.device) -> list[torch.device]:
+    """Whose random state is kept: layers such as dropout draw random numbers."""
+    return [device] if device.type == "cuda" else []
+
+
 def _norm(tensor: Tensor) -> float:
     """In double precision, since the squares of a vanishing gradient are zero in single."""
     return tensor.detach().double().norm().item()
+
+
+@dataclass(frozen=True)
+class LayerSignal:
+    """What arrives at a layer.
+
+    Attributes:
+        name: the layer's dotted name in the network.
+        size: root mean square of its input, over all images, channels and pixels.
+    """
+
+    name: str
+    size: float
+
+
+def signal_sizes(model: nn.Module, data: Dataset, images: int = 512) -> list[LayerSignal]:
+    """How large the signal is that arrives at each convolution, in the order of the layers' names.
+
+    Args:
+        model, images: as in `gradient_norms`.
+        data: the first training images are one batch, unaugmented.
+
+    Raises:
+        TypeError, ValueError: as `gradient_norms`.
+    """
+    batch = _batch(data, images)
+    trial = copy.deepcopy(model).to(data.device).train()
+    sizes: dict[str, float] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, tuple], None]:
+        def hook(_: nn.Module, args: tuple) -> None:
+            (given,) = args
+            sizes[name] = _norm(given) / given.numel() ** 0.5
+
+        return hook
+
+    for name, layer in trial.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_pre_hook(watch(name))
+    with torch.no_grad(), torch.random.fork_rng(_gpus(data.device)):
+        trial(data.normalize(batch.images))
+    names = [name for name, _ in trial.named_modules() if name in sizes]
+    return [LayerSignal(name, sizes[name]) for name in names]
