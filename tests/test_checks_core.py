@@ -13,6 +13,7 @@ from resnet_lessons.checks.copying import copy_weights
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.tracing import trace
 from resnet_lessons.checks.verdict import NotAttempted, Verdict, Wrong
+from resnet_lessons.checks.watching import Call
 
 X = torch.linspace(-1, 1, 2 * 3 * 6 * 5).reshape(2, 3, 6, 5)
 
@@ -173,15 +174,63 @@ def test_a_figure_becomes_its_lines():
         figure, axes = plt.subplots()
         axes.plot([1, 2], [3, 4], label="plain")
         axes.set(xlabel="depth", ylabel="error", title="t")
+        axes.set(ylim=(0, 9))
         axes.legend()
-        plt.close(figure)
         return figure
 
     (panel,) = Answer(draw)()
     assert panel["lines"] == ({"label": "plain", "x": (1.0, 2.0), "y": (3.0, 4.0)},)
     assert (panel["xlabel"], panel["ylabel"], panel["title"]) == ("depth", "error", "t")
-    assert panel["legend"] is True
+    assert panel["legend"] is True and panel["ylim"] == (0, 9)
     assert Answer(lambda: draw().axes[0])() == (panel,)
+    assert plt.get_fignums() == []  # a notebook would show what is left open below the verdict
+
+
+def test_an_error_bar_is_a_line_with_the_label_of_the_whole():
+    def draw():
+        figure, axes = plt.subplots()
+        axes.errorbar([1, 2], [3, 4], yerr=[1, 1], capsize=3, label="plain")
+        return figure
+
+    (panel,) = Answer(draw)()
+    assert panel["lines"][0] == {"label": "plain", "x": (1.0, 2.0), "y": (3.0, 4.0)}
+
+
+def test_a_change_of_an_argument_is_seen():
+    assert Answer(lambda x, n: x + n).keeps(X, 2)
+    assert not Answer(lambda x, n: x.add_(n)).keeps(X, 2)
+
+
+def test_calls_of_a_given_module_are_noted():
+    module = Module(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+
+    def use(net, x):
+        net(x)
+        net[1].eval()
+        with torch.no_grad():
+            net[0].train(), net.eval()(x[:1])
+        return True
+
+    module.watch()
+    Answer(use)(module, X)
+    assert module.calls() == [Call(2, True, True), Call(1, False, False)]
+    Answer(use)(module, X)
+    assert len(module.calls()) == 2 and module.hooks() == 0  # nobody watched
+
+
+def test_modes_and_hooks_of_a_given_module_are_seen():
+    module = Module(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    module.set_mode(False)
+    assert module.modes() == {"": False, "0": False, "1": False}
+    Answer(lambda net: net[1].train())(module)
+    assert module.modes() == {"": False, "0": False, "1": True}
+    Answer(lambda net: net[0].register_forward_hook(print) and True)(module)
+    assert module.hooks() == 1
+
+
+def test_a_module_can_be_put_inside_another():
+    module = Module(nn.Conv2d(3, 4, 1)).inside("part")
+    assert list(module.parameters()) == ["part.weight", "part.bias"]
 
 
 def test_parameters_that_appear_in_forward_are_told_from_lazy_ones():
@@ -344,6 +393,7 @@ def test_layers_that_do_not_pair_are_told():
         (lambda: expect.near(1.1, 1.0, "the mean"), "The mean is 1.1; expected is 1."),
         (lambda: expect.near("1", 1.0, "the mean"), "a number is asked for"),
         (lambda: expect.near(float("nan"), 1.0, "the mean"), "The mean is nan"),
+        (lambda: expect.near(2, 4, "it", wrong={"It is half of it.": 2}), "^It is half of it.$"),
         (lambda: expect.shape(X, (2, 3, 6, 6)), "shape 2×3×6×5; expected is 2×3×6×6"),
         (lambda: expect.shape((2, 3), (2, 3)), "a tensor is asked for"),
         (lambda: expect.close(X + 1, X), "differs from the expected one by up to 1"),

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 import resnet_lessons
+from resnet_lessons.checks.pictures import drawn
 from resnet_lessons.checks.tracing import Operation, trace
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
+from resnet_lessons.checks.watching import Call, Watch, hooks
 
 PACKAGE = str(Path(__file__).parents[1])
 LIBRARIES = ("site-packages", "dist-packages", str(Path(linecache.__file__).parent))
@@ -66,6 +68,13 @@ class Answer:
         kwargs = {name: _given(value) for name, value in kwargs.items()}
         return _result(lambda: thing(*args, **kwargs))
 
+    def keeps(self, *args: object, **kwargs: object) -> bool:
+        """Call it, and say whether the tensors that it was given have kept their values."""
+        thing, given = self._attempted(), [_given(value) for value in args]
+        _result(lambda: thing(*given, **kwargs))
+        tensors = [pair for pair in zip(given, args, strict=True) if isinstance(pair[1], Tensor)]
+        return all(torch.equal(one, other) for one, other in tensors)
+
     def make(self, name: str, *args: object, seed: int = 0, **kwargs: object) -> "Module":
         """A network of the course, `resnet_lessons.<name>(…)`, to hand to the answer."""
         with torch.random.fork_rng([]):
@@ -96,10 +105,37 @@ class Run:
 
 
 class Module:
-    """A learner's module."""
+    """A learner's module, or one of the course's that the learner's code is given."""
 
     def __init__(self, net: nn.Module) -> None:
         self.net = net
+        self._watch = Watch(net)
+
+    def watch(self) -> None:
+        """From now on note every call."""
+        self._watch.start()
+
+    def calls(self) -> list[Call]:
+        """The calls since `watch`, which ends here."""
+        return self._watch.stop()
+
+    def hooks(self) -> int:
+        """How many hooks hang on the module and on those inside."""
+        return hooks(self.net)
+
+    def set_mode(self, training: bool) -> None:
+        """Put it and all modules inside into training or evaluation mode."""
+        self.net.train(training)
+
+    def modes(self) -> dict[str, bool]:
+        """Whether it and the modules inside, by name, are in training mode."""
+        return {name: module.training for name, module in self.net.named_modules()}
+
+    def inside(self, name: str) -> "Module":
+        """A new module that has this one as its only part, called `name`."""
+        outer = nn.Sequential()
+        outer.add_module(name, self.net)
+        return Module(outer)
 
     def prepare(self, *shape: int) -> list[str]:
         """Run once with ones, so that lazy layers get their shape.
@@ -245,30 +281,8 @@ def _plain(value: object) -> object:
     if hasattr(value, "tolist"):  # NumPy's numbers and arrays
         return _plain(value.tolist())
     if hasattr(value, "get_lines") or hasattr(value, "axes"):
-        return _drawn(value)
+        return drawn(value)
     raise Wrong(f"It gives {_short(value)}, and nobody asked for such a thing.")
-
-
-def _drawn(picture: object) -> list[dict[str, object]]:
-    """The panels of a matplotlib Figure or Axes: title, labels, and lines with their points."""
-    panels = [picture] if hasattr(picture, "get_lines") else picture.axes
-    return tuple(
-        {
-            "title": panel.get_title(),
-            "xlabel": panel.get_xlabel(),
-            "ylabel": panel.get_ylabel(),
-            "legend": panel.get_legend() is not None,
-            "lines": tuple(
-                {
-                    "label": str(line.get_label()),
-                    "x": tuple(float(v) for v in line.get_xdata()),
-                    "y": tuple(float(v) for v in line.get_ydata()),
-                }
-                for line in panel.get_lines()
-            ),
-        }
-        for panel in panels
-    )
 
 
 def _short(value: object) -> str:

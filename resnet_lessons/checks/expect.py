@@ -18,13 +18,22 @@ def equal(seen: object, right: object, what: str) -> None:
         raise Wrong(f"{_capital(what)} is {_worded(seen)}; expected is {_worded(right)}.")
 
 
-def near(seen: object, right: float, what: str, relative: float = 1e-4) -> None:
-    """A number, up to rounding."""
+def near(
+    seen: object,
+    right: float,
+    what: str,
+    relative: float = 1e-4,
+    wrong: Mapping[str, float] | None = None,
+) -> None:
+    """A number, up to rounding. `wrong`: what known mistakes give, by the sentence for each."""
     if isinstance(seen, Tensor) and seen.numel() == 1:
         seen = seen.item()
     if isinstance(seen, bool) or not isinstance(seen, int | float):
         raise Wrong(f"{_capital(what)} is {_worded(seen)}; a number is asked for.")
     if not abs(seen - right) <= relative * max(abs(right), 1e-8):
+        for mistake, value in (wrong or {}).items():
+            if abs(seen - value) <= relative * max(abs(value), 1e-8):
+                raise Wrong(mistake)
         raise Wrong(f"{_capital(what)} is {seen:.6g}; expected is {right:.6g}.")
 
 
