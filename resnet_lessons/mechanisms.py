@@ -7,26 +7,38 @@ again.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from resnet_lessons import report, results
 from resnet_lessons._arguments import one_of
 from resnet_lessons.data import Dataset
-from resnet_lessons.diagnostics import gradient_norms, layer_responses
+from resnet_lessons.diagnostics import (
+    autocorrelation,
+    branch_sizes,
+    gradient_norms,
+    gradients_along_line,
+    settled,
+    signal_sizes,
+    without_batch_norm,
+)
 from resnet_lessons.experiments import MINI, SEEDS, Training, pair
 from resnet_lessons.loading import load
 from resnet_lessons.sweep import checkpoint, finish
+from resnet_lessons.training import train
 
 NAME = results.MEASUREMENTS
 WIDTH = 8
 STOPPED = "Stopped; what is finished is stored. Run again to go on."
 Values = Mapping[str, float]
+Measure = Callable[[nn.Module, Dataset, int], Iterable[tuple[str, float]]]
+Summary = Callable[[Values], float]
 
 
 @dataclass(frozen=True)
@@ -42,8 +54,8 @@ class Measurement:
         trained: whether they are trained; else they have their first weights.
     """
 
-    measure: Callable[[nn.Module, Dataset, int], Iterable[tuple[str, float]]]
-    summaries: Mapping[str, Callable[[Values], float]]
+    measure: Measure
+    summaries: Mapping[str, Summary]
     nets: tuple[str, ...] = ("plain", "residual")
     depths: tuple[int, ...] = (20, 44)
     trained: bool = True
@@ -135,35 +147,133 @@ def _span(values: list[float]) -> str:
 
 # The measurements
 
+ALL_DEPTHS = (8, 20, 44, 110)
+LAGS = (1, 2, 4, 8, 16, 32)
+LINES = 8  # between the first images, two by two
 
-def _gradients(net: nn.Module, data: Dataset, seed: int) -> Iterable[tuple[str, float]]:
-    return ((layer.name, layer.gradient) for layer in gradient_norms(net, data))
+
+def _gradients(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
+    yield from ((layer.name, layer.gradient) for layer in gradient_norms(net, data))
 
 
-def _responses(net: nn.Module, data: Dataset, seed: int) -> Iterable[tuple[str, float]]:
-    batch = data.normalize(data.test.images)
-    return ((layer.name, layer.std) for layer in layer_responses(net, batch))
+def _gradients_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
+    yield from _gradients(without_batch_norm(net), data, seed)
+
+
+def _gradients_after_a_step(net: nn.Module, data: Dataset, seed: int) -> Iterator:
+    trial = copy.deepcopy(net)
+    train(trial, data, **MINI, steps=1, seed=seed, progress=False, live=False)
+    yield from _gradients(trial, data, seed)
+
+
+def _weights(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
+    yield from ((layer.name, layer.weight) for layer in gradient_norms(net, data))
+
+
+def _signals(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
+    yield from ((layer.name, layer.size) for layer in signal_sizes(net, data))
+
+
+def _signals_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
+    yield from _signals(without_batch_norm(net), data, seed)
+
+
+def _shattering(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
+    """In evaluation mode. Mean over lines between images."""
+    images = data.normalize(data.train.images[: 2 * LINES])
+    lines = [gradients_along_line(net, *images[2 * k : 2 * k + 2]) for k in range(LINES)]
+    found = [autocorrelation(line, LAGS) for line in lines]
+    for number, lag in enumerate(LAGS):
+        yield f"lag {lag}", mean(one[number] for one in found)
+
+
+def _shattering_at_the_start(net: nn.Module, data: Dataset, seed: int) -> Iterator:
+    yield from _shattering(settled(net, _batch(data)), data, seed)
+
+
+def _shattering_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
+    yield from _shattering(without_batch_norm(net), data, seed)
+
+
+def _branches(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
+    yield from ((block.name, block.ratio) for block in branch_sizes(net, _batch(data)))
+
+
+def _branches_at_the_start(net: nn.Module, data: Dataset, seed: int) -> Iterator:
+    yield from _branches(settled(net, _batch(data)), data, seed)
+
+
+def _batch(data: Dataset) -> Tensor:
+    return data.normalize(data.train.images[:500])
+
+
+def _first(values: Values) -> float:
+    return next(iter(values.values()))
 
 
 def _first_over_last(values: Values) -> float:
-    """The first place's value as a multiple of the last one's."""
-    found = list(values.values())
-    return found[0] / found[-1]
+    return _first(values) / list(values.values())[-1]
+
+
+def _growth_over_blocks(values: Values) -> float:
+    """What arrives at the last block, as a multiple of what arrives at the first."""
+    arriving = [size for place, size in values.items() if place.endswith(".conv1")]
+    return arriving[-1] / arriving[0]
+
+
+def _at_the_start(measure: Measure, summaries: Mapping[str, Summary]) -> Measurement:
+    return Measurement(measure, summaries, depths=ALL_DEPTHS, trained=False)
 
 
 MEASUREMENTS = {
-    "gradients": Measurement(
-        _gradients,
-        {"gradient norm at the start: first layer / last": _first_over_last},
-        depths=(8, 20, 44, 110),
-        trained=False,
+    "signals": _at_the_start(
+        _signals, {"signal at the start, before the last block / the first": _growth_over_blocks}
+    ),
+    "signals without normalisation": _at_the_start(
+        _signals_without_norm, {"the same without batch normalisation": _growth_over_blocks}
+    ),
+    "gradients": _at_the_start(
+        _gradients, {"norm of the gradient at the start, first layer / last": _first_over_last}
+    ),
+    "gradients without normalisation": _at_the_start(
+        _gradients_without_norm,
+        {
+            "the same without batch normalisation": _first_over_last,
+            "the first layer's alone, without batch normalisation": _first,
+        },
+    ),
+    "gradients after one step": _at_the_start(
+        _gradients_after_a_step,
+        {"norm of the gradient after one step, first layer / last": _first_over_last},
     ),
     "gradients after training": Measurement(
-        _gradients, {"gradient norm after training: first layer / last": _first_over_last}
+        _gradients, {"norm of the gradient after training, first layer / last": _first_over_last}
     ),
-    "responses": Measurement(
-        _responses,
-        {"response after training: mean of all layers": lambda v: mean(v.values())},
+    "weights": _at_the_start(_weights, {"first layer's weights at the start, norm": _first}),
+    "weights after training": Measurement(
+        _weights, {"first layer's weights after training, norm": _first}
+    ),
+    "shattering": _at_the_start(
+        _shattering_at_the_start,
+        {"autocorrelation of the gradient at the start, lag 1": lambda v: v["lag 1"]},
+    ),
+    "shattering without normalisation": _at_the_start(
+        _shattering_without_norm, {"the same without batch normalisation": lambda v: v["lag 1"]}
+    ),
+    "shattering after training": Measurement(
+        _shattering, {"autocorrelation of the gradient after training, lag 1": lambda v: v["lag 1"]}
+    ),
+    "branches": Measurement(
+        _branches_at_the_start,
+        {"F(x) / x at the start, mean of the blocks": lambda v: mean(v.values())},
+        nets=("residual",),
+        depths=ALL_DEPTHS,
+        trained=False,
+    ),
+    "branches after training": Measurement(
+        _branches,
+        {"F(x) / x after training, mean of the blocks": lambda v: mean(v.values())},
+        nets=("residual",),
     ),
 }
 
