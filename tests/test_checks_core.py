@@ -169,6 +169,15 @@ def test_a_function_gets_copies():
     assert torch.equal(given, X)
 
 
+def test_torchs_functions_in_a_call_are_named():
+    def convolve(x):
+        return nn.Conv2d(3, 1, 3)(F.pad(x, (1, 1)))
+
+    used = Answer(convolve).uses(X)
+    assert {"conv2d", "pad"} <= used and "relu" not in used
+    assert "conv2d" not in Answer(lambda x: F.unfold(x, 3)).uses(X)
+
+
 def test_a_figure_becomes_its_lines():
     def draw():
         figure, axes = plt.subplots()
@@ -389,6 +398,12 @@ def test_layers_that_do_not_pair_are_told():
     ("compare", "says"),
     [
         (lambda: expect.equal(3, 4, "the height"), "The height is `3`; expected is `4`."),
+        (
+            lambda: expect.equal(3, 4, "it", {"One is missing.": 3, "Not this.": 5}),
+            "^It is `3`; expected is `4`. One is missing.$",
+        ),
+        (lambda: expect.equal(3, 4, "it", {"Not this.": 5}), "expected is `4`.$"),
+        (lambda: expect.equal(X, 4, "it"), "It is a tensor of shape 2×3×6×5; expected is `4`."),
         (lambda: expect.equal(True, 1, "it"), "It is `True`; expected is `1`."),
         (lambda: expect.near(1.1, 1.0, "the mean"), "The mean is 1.1; expected is 1."),
         (lambda: expect.near("1", 1.0, "the mean"), "a number is asked for"),

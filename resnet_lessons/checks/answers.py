@@ -17,7 +17,7 @@ import resnet_lessons
 from resnet_lessons.checks.pictures import drawn
 from resnet_lessons.checks.tracing import Operation, trace
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
-from resnet_lessons.checks.watching import Call, Watch, hooks
+from resnet_lessons.checks.watching import Call, Functions, Watch, hooks
 
 PACKAGE = str(Path(__file__).parents[1])
 LIBRARIES = ("site-packages", "dist-packages", str(Path(linecache.__file__).parent))
@@ -74,6 +74,12 @@ class Answer:
         _result(lambda: thing(*given, **kwargs))
         tensors = [pair for pair in zip(given, args, strict=True) if isinstance(pair[1], Tensor)]
         return all(torch.equal(one, other) for one, other in tensors)
+
+    def uses(self, *args: object, **kwargs: object) -> set[str]:
+        """Call it, and name the functions of torch that it calls: `{"conv2d", "pad"}`."""
+        with Functions() as functions:
+            self(*args, **kwargs)
+        return functions.names
 
     def make(self, name: str, *args: object, seed: int = 0, **kwargs: object) -> "Module":
         """A network of the course, `resnet_lessons.<name>(…)`, to hand to the answer."""

@@ -12,10 +12,21 @@ from resnet_lessons.checks.verdict import Wrong
 FOREIGN = ("resnet_lessons.", "torchvision.", "timm.", "d2l.")
 
 
-def equal(seen: object, right: object, what: str) -> None:
-    """Two plain values: numbers, words, or tuples of them. `what`: "the output's height"."""
-    if isinstance(seen, bool) != isinstance(right, bool) or seen != right:
+def equal(
+    seen: object, right: object, what: str, wrong: Mapping[str, object] | None = None
+) -> None:
+    """Two plain values: numbers, words, or tuples of them. `what`: "the output's height".
+
+    Args:
+        wrong: what known mistakes give, by a sentence that names the mistake: it is told where it
+            fits.
+    """
+    if isinstance(seen, Tensor | Module):  # neither is equal to a plain value
         raise Wrong(f"{_capital(what)} is {_worded(seen)}; expected is {_worded(right)}.")
+    if isinstance(seen, bool) != isinstance(right, bool) or seen != right:
+        named = [mistake for mistake, value in (wrong or {}).items() if value == seen]
+        said = f"{_capital(what)} is {_worded(seen)}; expected is {_worded(right)}."
+        raise Wrong(" ".join([said, *named[:1]]))
 
 
 def near(

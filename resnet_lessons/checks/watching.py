@@ -1,9 +1,11 @@
 """What the learner's code does with a network that it is given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,17 @@ def hooks(net: nn.Module) -> int:
     """How many hooks hang on a network and on the modules inside."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return sum(len(getattr(module, kind)) for module in net.modules() for kind in kinds)
+
+
+class Functions(TorchFunctionMode):
+    """Notes the names of torch's functions that are called in a `with` block: `"conv2d"`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        self.names.add(getattr(func, "__name__", ""))
+        return func(*args, **(kwargs or {}))
