@@ -50,7 +50,7 @@ def same_outputs(
 
 
 def same_gradients(module: Module, reference: nn.Module, x: Tensor) -> None:
-    """With the weights of `reference`, the gradient of the input is its, and all weights get one."""
+    """With the weights of `reference`, the input gets its gradient, and every weight gets one."""
     copy_weights(module, Module(reference), x)
     gradient = torch.randn_like(Module(reference).run(x).output)
     right = Module(reference).run(x, True, gradient)

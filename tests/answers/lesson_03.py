@@ -617,7 +617,7 @@ def _():
     "residual_block",
     "parameters made in forward",
     "it runs, and keeps the shape",
-    "appears only when the block runs",
+    "appears only when the module runs",
 )
 def _():
     class Block(nn.Module):
