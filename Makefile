@@ -11,12 +11,12 @@ help:  ## show this list
 lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser", TORCH_BACKEND=cpu)
 	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
 
-test: .venv/installed  ## check style, run all tests (TEST_ARGS="-k shapes")
+test: .venv/grading  ## check style, run all tests (TEST_ARGS="-k shapes")
 	$(VENV) -m ruff check
 	$(VENV) -m ruff format --check
 	$(VENV) -m pytest $(TEST_ARGS)
 
-notebooks: .venv/installed  ## make the notebooks from notebooks/source (ONLY=02)
+notebooks: .venv/grading  ## make lessons and exercises from notebooks/source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
 
 results: .venv/installed  ## train what results/ still lacks (NAME=degradation-mini)
@@ -55,3 +55,8 @@ install a newer one and name it, for example: make lab PYTHON=python3.13
 	$(VENV) -m uv pip install --python $(VENV) --editable '.[lab]' --group dev --group d2l \
 	    $(if $(filter-out default,$(BACKEND)),--torch-backend $(BACKEND))
 	@mv .venv/unfinished .venv/installed && touch .venv/installed
+
+# Grading adds packages that no learner needs, to the same environment.
+.venv/grading: .venv/installed
+	$(VENV) -m uv pip install --python $(VENV) --group grading
+	@touch .venv/grading

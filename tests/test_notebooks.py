@@ -29,7 +29,8 @@ from build_notebooks import (
 )
 from set_repository import repository
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SHEETS = sorted((ROOT / "notebooks" / "exercises").glob("*.ipynb"))
 EXAMPLE = """\
 ---
 kernelspec:
@@ -61,7 +62,13 @@ x = 1
 x = 1
 ```
 """
-every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+every_sheet = pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.stem)
+every_notebook = pytest.mark.parametrize(
+    "path",
+    LESSONS + SHEETS,
+    ids=lambda path: path.relative_to(ROOT / "notebooks").with_suffix("").as_posix(),
+)
 
 
 def code_cells(notebook):
@@ -83,14 +90,14 @@ def example(tmp_path):
 
 def test_there_are_lessons():
     assert sources(), "notebooks/source has no lesson; write notebooks/source/00_start_here.md"
-    assert NOTEBOOKS, "notebooks has no notebook; run: make notebooks"
+    assert LESSONS, "notebooks has no notebook; run: make notebooks"
 
 
 def test_notebooks_are_their_sources():
     assert problems() == {}
 
 
-@every_notebook
+@every_lesson
 def test_runs_in_seconds_and_warns_of_nothing(path, tmp_path):
     folder = tmp_path / "notebooks"
     shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
@@ -111,10 +118,11 @@ def test_begins_with_title_badge_and_bootstrap(path):
     cells = nbformat.read(path, as_version=4).cells
     number = path.stem[:2]
     title, _, badge, *_ = cells[0].source.splitlines()
-    assert re.fullmatch(rf"# {number} · \S.*", title)
+    assert re.fullmatch(rf"# {'Exercises ' * (path in SHEETS)}{number} · \S.*", title)
     assert badge == (
         "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/github/{repository()}/blob/main/notebooks/{path.name})"
+        f"(https://colab.research.google.com/github/{repository()}/blob/main/"
+        f"{path.relative_to(ROOT).as_posix()})"
     )
     first = next(cell for cell in cells if cell.cell_type == "code")
     assert first.source == BOOTSTRAP.rstrip().replace("{{ repository }}", repository())
@@ -122,8 +130,10 @@ def test_begins_with_title_badge_and_bootstrap(path):
 
 
 @every_notebook
-def test_asks_colab_for_a_gpu_and_names_no_python(path):
-    assert nbformat.read(path, as_version=4).metadata == metadata()
+def test_a_lesson_asks_colab_for_a_gpu_and_none_names_its_python(path):
+    asked = nbformat.read(path, as_version=4).metadata
+    assert asked == metadata(gpu=path in LESSONS)
+    assert ("accelerator" in asked) == (path in LESSONS)
 
 
 @every_notebook
@@ -132,13 +142,20 @@ def test_cells_are_short(path):
         assert len(cell.source.splitlines()) <= 30, cell.source
 
 
-@every_notebook
+@every_lesson
 def test_was_executed_from_top_to_bottom(path):
     counts = [cell.execution_count for cell in code_cells(nbformat.read(path, as_version=4))]
     assert counts == list(range(1, len(counts) + 1))
 
 
-@every_notebook
+@every_sheet
+def test_a_sheet_of_exercises_is_not_executed(path):
+    """What learners see below a cell is what their own answer gave, never "not attempted"."""
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        assert (cell.outputs, cell.execution_count) == ([], None), cell.source
+
+
+@every_lesson
 def test_shows_no_error_but_those_meant(path):
     for cell in code_cells(nbformat.read(path, as_version=4)):
         kinds = {output.output_type for output in cell.outputs}

@@ -208,6 +208,7 @@ class Course:
         (venv / "bin").mkdir(parents=True, exist_ok=True)
         (venv / "bin" / "python").symlink_to(sys.executable)
         (venv / "installed").write_text(f"{backend} {self.folder}\n", encoding="utf-8")
+        (venv / "grading").touch()
 
 
 @pytest.fixture
@@ -231,6 +232,16 @@ def test_make_lab_installs_once(course):
     course.pretend_installed()
     plan = course.plan("lab")
     assert "jupyterlab" in plan and "install" not in plan
+
+
+def test_what_graders_need_is_added_where_it_is_used_but_not_for_learners(course):
+    course.pretend_installed()
+    (course.folder / ".venv" / "grading").unlink()
+    for target in ("test", "notebooks"):
+        assert "--group grading\n" in course.plan(target)
+    assert "--group grading" not in course.plan("lab")
+    (course.folder / ".venv" / "installed").unlink()
+    assert "--group grading" not in course.plan("lab")
 
 
 def test_make_test_checks_style_and_runs_pytest(course):

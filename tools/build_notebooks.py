@@ -1,9 +1,11 @@
 """Make the notebooks from their sources: python tools/build_notebooks.py [02 ...]
 
 A lesson is written as text, in notebooks/source/NN_name.md (MyST Markdown), and read as
-notebooks/NN_name.ipynb, executed. In a source, {{ repository }} stands for owner/name on GitHub,
-{{ notebook }} for the notebook's path in the repository, and a code cell with nothing but
-`# {{ bootstrap }}` for the cell below, the first code cell of every lesson.
+notebooks/NN_name.ipynb, executed; its sheet of exercises, with solutions, in
+notebooks/source/exercises/NN_name.md, and read as notebooks/exercises/NN_name.ipynb, without them
+and not executed (tools/exercise_sheets.py). In a source, {{ repository }} stands for owner/name on
+GitHub, {{ notebook }} for the notebook's path in the repository, and a code cell with nothing but
+`# {{ bootstrap }}` for the cell below, the first code cell of every notebook.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from exercise_sheets import each_exercise_a_cell, with_headers, without_solutions
 from set_repository import ROOT, repository
 
 # Runs on IPython 7 (Colab's) as on today's; both let an error render itself, here as one sentence.
@@ -46,20 +49,37 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(root: Path = ROOT) -> list[Path]:
-    """The lessons' sources, in order."""
-    return sorted((root / "notebooks" / "source").glob("*.md"))
+    """The sources in order: of the lessons, then of the sheets of exercises."""
+    folder = root / "notebooks" / "source"
+    return sorted(folder.glob("*.md")) + sorted(folder.glob("exercises/*.md"))
+
+
+def name_of(source: Path) -> str:
+    """`03_name` for a lesson, `exercises/03_name` for a sheet of exercises."""
+    return f"exercises/{source.stem}" if is_sheet(source) else source.stem
+
+
+def is_sheet(source: Path) -> bool:
+    return source.parent.name == "exercises"
 
 
 def notebook_path(source: Path, root: Path = ROOT) -> Path:
-    return root / "notebooks" / f"{source.stem}.ipynb"
+    return root / "notebooks" / f"{name_of(source)}.ipynb"
 
 
 def build(source: Path, root: Path = ROOT) -> NotebookNode:
-    """Return the notebook that a source describes, not executed."""
+    """Return the notebook that a source describes, not executed; of a sheet, what learners get."""
+    notebook = build_whole(source, root)
+    return without_solutions(notebook) if is_sheet(source) else notebook
+
+
+def build_whole(source: Path, root: Path = ROOT) -> NotebookNode:
+    """Return the notebook that a source describes, not executed; of a sheet, with its solutions."""
     path = notebook_path(source, root)
     values = {"repository": repository(root), "notebook": path.relative_to(root).as_posix()}
+    text = source.read_text(encoding="utf-8")
     cells, seen = [], {}
-    for cell in jupytext.reads(source.read_text(encoding="utf-8"), fmt="md:myst").cells:
+    for cell in jupytext.reads(each_exercise_a_cell(text), fmt="md:myst").cells:
         # An id made of a cell's own text stays when other cells, or the address, change.
         key = hashlib.sha1(f"{cell.cell_type} {cell.source}".encode()).hexdigest()[:8]
         seen[key] = seen.get(key, 0) + 1
@@ -70,14 +90,16 @@ def build(source: Path, root: Path = ROOT) -> NotebookNode:
         for name, value in values.items():
             cell.source = cell.source.replace(f"{{{{ {name} }}}}", value)
         cells.append(cell)
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata())
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata(gpu=not is_sheet(source)))
+    return with_headers(notebook) if is_sheet(source) else notebook
 
 
-def metadata() -> dict:
-    """What every notebook says of itself, wherever it is made: in Colab, a GPU please."""
+def metadata(gpu: bool = True) -> dict:
+    """What a notebook says of itself, wherever it is made: a lesson, in Colab, a GPU please."""
+    asks = {"accelerator": "GPU"} if gpu else {}
     return {
-        "accelerator": "GPU",
-        "colab": {"gpuType": "T4", "provenance": [], "toc_visible": True},
+        **asks,
+        "colab": {**({"gpuType": "T4"} if gpu else {}), "provenance": [], "toc_visible": True},
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
@@ -162,15 +184,17 @@ def problems(root: Path = ROOT) -> dict[str, str]:
     """What is wrong with the committed notebooks, by name; empty if each is as its source says."""
     wrong = {}
     made = {notebook_path(source, root): source for source in sources(root)}
-    for path in sorted({*made, *(root / "notebooks").glob("*.ipynb")}):
+    folder = root / "notebooks"
+    for path in sorted({*made, *folder.glob("*.ipynb"), *folder.glob("exercises/*.ipynb")}):
+        name = path.relative_to(folder).as_posix()
         if path not in made:
-            wrong[path.name] = "it has no source; delete it, or write notebooks/source/*.md"
+            wrong[name] = "it has no source; delete it, or write notebooks/source/*.md"
         elif not path.exists():
-            wrong[path.name] = "it is not made yet; run: make notebooks"
+            wrong[name] = "it is not made yet; run: make notebooks"
         else:
             committed = nbformat.read(path, as_version=4)
             if found := difference(build(made[path], root), committed):
-                wrong[path.name] = f"it differs from its source: {found}"
+                wrong[name] = f"it differs from its source: {found}"
     return wrong
 
 
@@ -195,11 +219,15 @@ def chosen(names: list[str], root: Path = ROOT) -> list[Path]:
     Raises:
         RuntimeError: a name is the beginning of no lesson's.
     """
+
+    def is_named(source: Path, names: tuple[str, ...]) -> bool:
+        return source.stem.startswith(names) or name_of(source).startswith(names)
+
     for name in names:
-        if not any(source.stem.startswith(name) for source in sources(root)):
-            listed = ", ".join(source.stem for source in sources(root))
+        if not any(is_named(source, (name,)) for source in sources(root)):
+            listed = ", ".join(map(name_of, sources(root)))
             raise RuntimeError(f"No lesson begins with {name!r}; there are: {listed}")
-    return [s for s in sources(root) if not names or s.stem.startswith(tuple(names))]
+    return [s for s in sources(root) if not names or is_named(s, tuple(names))]
 
 
 def make(source: Path, options: argparse.Namespace, root: Path = ROOT) -> str:
@@ -210,7 +238,9 @@ def make(source: Path, options: argparse.Namespace, root: Path = ROOT) -> str:
     """
     path, start = notebook_path(source, root), time.monotonic()
     notebook = build(source, root)
-    if options.keep_outputs:
+    if is_sheet(source):
+        path.parent.mkdir(exist_ok=True)
+    elif options.keep_outputs:
         keep_outputs(notebook, nbformat.read(path, as_version=4))
     else:
         execute(notebook, path.parent, options.budget)
@@ -220,7 +250,7 @@ def make(source: Path, options: argparse.Namespace, root: Path = ROOT) -> str:
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description="Make the notebooks from notebooks/source.")
-    parser.add_argument("names", nargs="*", help="beginnings of names, such as 02; default: all")
+    parser.add_argument("names", nargs="*", help="beginnings of names, as 02 or exercises/02")
     parser.add_argument("--budget", choices=("quick", "cpu", "gpu"), default="cpu")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="only say what is out of step")
@@ -239,7 +269,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         parser.error(str(error))
     failed = 0
     for source in lessons:
-        print(f"notebooks/{source.stem}.ipynb", end=": ", flush=True)
+        print(f"notebooks/{name_of(source)}.ipynb", end=": ", flush=True)
         try:
             print(make(source, options, root))
         except RuntimeError as error:
