@@ -123,12 +123,21 @@ def _measure_and_store(name: str, training: Training, data: Dataset) -> None:
     results.write_measurements(name, *training.key, data, values, recipe)
 
 
-def table() -> str:
-    """The summaries of what is stored as a Markdown table: mean, smallest and largest."""
+def table(*names: str) -> str:
+    """The summaries of what is stored as a Markdown table: mean, smallest and largest.
+
+    Args:
+        names: of measurements; default, all.
+
+    Raises:
+        ValueError: there is no such measurement.
+    """
+    names = tuple(one_of("name", name, MEASUREMENTS) for name in names) or tuple(MEASUREMENTS)
+    everything = results.read_measurements()
     rows = [["measured", "layers", "plain", "residual"], ["---"] * 4]
-    for name, measurement in MEASUREMENTS.items():
-        stored = [m for m in results.read_measurements() if m.measurement == name]
-        for figure, summary in measurement.summaries.items():
+    for name in names:
+        stored = [one for one in everything if one.measurement == name]
+        for figure, summary in MEASUREMENTS[name].summaries.items():
             for depth in sorted({one.depth for one in stored}):
                 cells = [
                     _span([summary(m.values) for m in stored if (m.net, m.depth) == (net, depth)])
@@ -153,7 +162,11 @@ LINES = 8  # between the first images, two by two
 
 
 def _gradients(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    yield from ((layer.name, layer.gradient) for layer in gradient_norms(net, data))
+    """In the first layer of each block, the stem, and the last layer of all."""
+    *layers, last = gradient_norms(net, data)
+    for layer in (*layers, last):
+        if layer.name.endswith("conv1") or layer is last:
+            yield layer.name, layer.gradient
 
 
 def _gradients_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
@@ -171,7 +184,10 @@ def _weights(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, fl
 
 
 def _signals(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    yield from ((layer.name, layer.size) for layer in signal_sizes(net, data))
+    """What arrives at each block, and at the stem."""
+    for layer in signal_sizes(net, data):
+        if layer.name.endswith("conv1"):
+            yield layer.name, layer.size
 
 
 def _signals_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
@@ -217,8 +233,8 @@ def _first_over_last(values: Values) -> float:
 
 def _growth_over_blocks(values: Values) -> float:
     """What arrives at the last block, as a multiple of what arrives at the first."""
-    arriving = [size for place, size in values.items() if place.endswith(".conv1")]
-    return arriving[-1] / arriving[0]
+    _, first, *_, last = values.values()  # the stem aside
+    return last / first
 
 
 def _at_the_start(measure: Measure, summaries: Mapping[str, Summary]) -> Measurement:
@@ -249,7 +265,6 @@ MEASUREMENTS = {
     "gradients after training": Measurement(
         _gradients, {"norm of the gradient after training, first layer / last": _first_over_last}
     ),
-    "weights": _at_the_start(_weights, {"first layer's weights at the start, norm": _first}),
     "weights after training": Measurement(
         _weights, {"first layer's weights after training, norm": _first}
     ),

@@ -146,6 +146,9 @@ def test_the_table_tells_mean_smallest_and_largest(tiny):
         "| first | 14 | 2.5 | – |",
         "| both | 8 | – | 13 (11 to 16) |",
     ]
+    assert mechanisms.table("trained").splitlines()[2:] == ["| both | 8 | – | 13 (11 to 16) |"]
+    with pytest.raises(ValueError, match=r"name is 'traind'.*did you mean 'trained'"):
+        mechanisms.table("traind")
 
 
 def test_the_table_stands_in_the_readme(tiny, monkeypatch, capsys):
