@@ -97,6 +97,9 @@ PICTURES = {
     "error_against_images": lambda data: plots.error_against_images(
         [run("tuned, 8 images", 14, 9)]
     ),
+    "through_depth": lambda data: plots.through_depth({"fresh": {"plain-8": [1.0, 2.0]}}, "norm"),
+    "shattering": lambda data: plots.shattering({"plain-8": torch.randn(9, 2)}, [1, 2], 8),
+    "changes": lambda data: plots.changes([run("plain", 8, 50, 20)]),
     "heatmaps": lambda data: plots.heatmaps(data.test.images[:3], torch.rand(3, 7, 7)),
 }
 

@@ -19,6 +19,7 @@ from resnet_lessons.plots.measurements import (
     curves_by_kind,
     error_against_depth,
 )
+from resnet_lessons.plots.mechanisms import changes, shattering, through_depth
 from resnet_lessons.plots.pictures import feature_maps, guesses, images
 from resnet_lessons.plots.structure import block, costs, network
 from resnet_lessons.plots.using import boxes, error_against_images, heatmaps
@@ -28,6 +29,7 @@ __all__ = [
     "block",
     "block_by_block",
     "boxes",
+    "changes",
     "costs",
     "curves",
     "curves_by_kind",
@@ -41,4 +43,6 @@ __all__ = [
     "images",
     "layer_responses",
     "network",
+    "shattering",
+    "through_depth",
 ]
