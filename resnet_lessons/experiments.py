@@ -225,7 +225,7 @@ def transfers(seed: int) -> list[Training]:
     ]
 
 
-START = MINI | {"epochs": 6}
+START = MINI | {"epochs": 3}
 
 
 def zero_branches(net: nn.Module) -> nn.Module:
@@ -258,7 +258,6 @@ def starts(seed: int) -> list[Training]:
     shallow = ("residual", "zero branches", "projection", "projection everywhere")
     deep = ("residual", "zero branches", "plain", "plain, warm-up")
     nets = [(20, net) for net in (*shallow, "ReLU before addition")] + [(44, net) for net in deep]
-    epoch = 79  # steps
     return [
         Training(
             net=net if depth == 20 or net in ("plain", "residual") else f"{net}, {depth} layers",
@@ -267,7 +266,7 @@ def starts(seed: int) -> list[Training]:
             build=lambda channels, classes, net=net, depth=depth: builds[net](
                 depth, not net.startswith("plain"), 8, channels, classes
             ),
-            recipe=START | {"warmup": epoch} if "warm-up" in net else START,
+            recipe=START | {"warmup": 40} if "warm-up" in net else START,
             settings={"width": 8},
         )
         for depth, net in nets
