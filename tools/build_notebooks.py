@@ -91,7 +91,7 @@ def build_whole(source: Path, root: Path = ROOT) -> NotebookNode:
             cell.source = cell.source.replace(f"{{{{ {name} }}}}", value)
         cells.append(cell)
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata(gpu=not is_sheet(source)))
-    return with_headers(notebook) if is_sheet(source) else notebook
+    return with_headers(notebook)
 
 
 def metadata(gpu: bool = True) -> dict:

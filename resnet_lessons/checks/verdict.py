@@ -70,7 +70,7 @@ class Verdict:
             for word, text in self.lines
         )
         return (
-            f'<div style="border-left:.35em solid {colour};padding:.3em .8em;max-width:46em">'
+            f'<div style="border-left:.35em solid {colour};padding:.3em .8em;max-width:54em">'
             f"<b>{_code(self.headline)}</b>{rows}</div>"
         )
 
