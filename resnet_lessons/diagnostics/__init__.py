@@ -1,5 +1,6 @@
 """Measurements inside a network, on a copy, so that the network itself stays as it was."""
 
+from resnet_lessons.diagnostics.blocks import Block, find_blocks
 from resnet_lessons.diagnostics.branches import BranchSize, branch_sizes
 from resnet_lessons.diagnostics.gradients import (
     LayerGradient,
@@ -7,7 +8,17 @@ from resnet_lessons.diagnostics.gradients import (
     gradient_norms,
     signal_sizes,
 )
+from resnet_lessons.diagnostics.landscape import loss_along, loss_over_plane, random_direction
+from resnet_lessons.diagnostics.lesion_errors import Lesion, lesion_errors, recalibrated
+from resnet_lessons.diagnostics.lesions import removed, reordered, shuffled, swapped
 from resnet_lessons.diagnostics.normalisation import settled, without_batch_norm
+from resnet_lessons.diagnostics.paths import (
+    LengthGradient,
+    PathGradient,
+    gradient_by_length,
+    path_counts,
+    sample_path_gradients,
+)
 from resnet_lessons.diagnostics.responses import LayerResponse, layer_responses
 from resnet_lessons.diagnostics.shattering import (
     autocorrelation,
@@ -17,18 +28,35 @@ from resnet_lessons.diagnostics.shattering import (
 )
 
 __all__ = [
+    "Block",
     "BranchSize",
     "LayerGradient",
     "LayerResponse",
     "LayerSignal",
+    "LengthGradient",
+    "Lesion",
+    "PathGradient",
     "autocorrelation",
     "branch_sizes",
     "brown_noise",
+    "find_blocks",
+    "gradient_by_length",
     "gradient_norms",
     "gradients_along_line",
     "layer_responses",
+    "lesion_errors",
+    "loss_along",
+    "loss_over_plane",
+    "path_counts",
+    "random_direction",
+    "recalibrated",
+    "removed",
+    "reordered",
+    "sample_path_gradients",
     "settled",
+    "shuffled",
     "signal_sizes",
+    "swapped",
     "white_noise",
     "without_batch_norm",
 ]

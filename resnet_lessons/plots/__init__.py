@@ -20,6 +20,12 @@ from resnet_lessons.plots.measurements import (
     error_against_depth,
 )
 from resnet_lessons.plots.mechanisms import changes, shattering, through_depth
+from resnet_lessons.plots.perturbations import (
+    lesion_errors,
+    loss_planes,
+    loss_slices,
+    path_gradients,
+)
 from resnet_lessons.plots.pictures import feature_maps, guesses, images
 from resnet_lessons.plots.structure import block, costs, network
 from resnet_lessons.plots.using import boxes, error_against_images, heatmaps
@@ -42,7 +48,11 @@ __all__ = [
     "histograms",
     "images",
     "layer_responses",
+    "lesion_errors",
+    "loss_planes",
+    "loss_slices",
     "network",
+    "path_gradients",
     "shattering",
     "through_depth",
 ]
