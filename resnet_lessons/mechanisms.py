@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from resnet_lessons import report, results
+from resnet_lessons import perturbations, report, results
 from resnet_lessons._arguments import one_of
 from resnet_lessons.data import Dataset
 from resnet_lessons.diagnostics import (
@@ -290,6 +290,12 @@ MEASUREMENTS = {
         {"F(x) / x after training, mean of the blocks": lambda v: mean(v.values())},
         nets=("residual",),
     ),
+    "lesions": Measurement(perturbations.lesions, perturbations.LESION_FIGURES),
+    "single lesions": Measurement(
+        perturbations.single_lesions, perturbations.SINGLE_FIGURES, nets=("residual",)
+    ),
+    "paths": Measurement(perturbations.paths, perturbations.PATH_FIGURES, nets=("residual",)),
+    "slices": Measurement(perturbations.slices, perturbations.SLICE_FIGURES),
 }
 
 

@@ -21,7 +21,13 @@ from nbclient import NotebookClient
 from resnet_lessons import plots
 from resnet_lessons.blocks import BasicBlock, PlainBlock
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.diagnostics import LayerGradient, LayerResponse
+from resnet_lessons.diagnostics import (
+    LayerGradient,
+    LayerResponse,
+    LengthGradient,
+    Lesion,
+    PathGradient,
+)
 from resnet_lessons.history import Epoch, History
 from resnet_lessons.loading import load
 from resnet_lessons.plots.style import NAMES, NEUTRAL
@@ -101,6 +107,14 @@ PICTURES = {
     "shattering": lambda data: plots.shattering({"plain-8": torch.randn(9, 2)}, [1, 2], 8),
     "changes": lambda data: plots.changes([run("plain", 8, 50, 20)]),
     "heatmaps": lambda data: plots.heatmaps(data.test.images[:3], torch.rand(3, 7, 7)),
+    "lesion_errors": lambda data: plots.lesion_errors(
+        {"removed": {"plain-8": [Lesion("removed", 0, (), 9.0, 1.0)]}}
+    ),
+    "path_gradients": lambda data: plots.path_gradients(
+        [LengthGradient(0, 1, 1.0, 1.0)], [PathGradient(0, (), 1.0)]
+    ),
+    "loss_slices": lambda data: plots.loss_slices({"one": {"plain-8": [[2, 1, 2]]}}, (-1, 0, 1)),
+    "loss_planes": lambda data: plots.loss_planes({"plain-8": torch.rand(3, 3)}, (-1, 0, 1)),
 }
 
 
@@ -136,6 +150,7 @@ def test_a_picture_is_a_closed_figure_that_can_be_drawn(mini, name):
         "histograms",
         "block_by_block",
         "costs",
+        "path_gradients",
     ],
 )
 def test_axes_are_labelled(mini, name):

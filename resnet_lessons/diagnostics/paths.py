@@ -197,11 +197,12 @@ class _Chain:
         with torch.enable_grad(), same_randomness(self.device):
             state = torch.get_rng_state()
             self.images = images.detach().clone().requires_grad_()
-            (self.whole,) = torch.autograd.grad(loss(trial(self.images), labels), self.images)
+            self.whole = torch.autograd.grad(loss(trial(self.images), labels), self.images)[
+                0
+            ].double()
             torch.set_rng_state(state)  # so that dropout draws the same once more
             self._cut(trial)
             self.ends.append(loss(trial(self.images), labels))
-        self.whole = self.whole.double()
         self.head = self._back(-1, torch.ones_like(self.ends[-1]))
         self._check()
 
@@ -234,7 +235,8 @@ class _Chain:
     def _back(self, segment: int, gradient: Tensor) -> Tensor:
         """From the end of a segment to its start."""
         start, end = self.starts[segment], self.ends[segment]
-        return torch.autograd.grad(end, start, gradient, retain_graph=True)[0]
+        # Zero where nothing leads from the one to the other; `_check` tells what that means.
+        return torch.autograd.grad(end, start, gradient, True, materialize_grads=True)[0]
 
     def through(self, block: int, gradient: Tensor) -> Tensor:
         """The gradient before a block, from that behind it."""
