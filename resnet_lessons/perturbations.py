@@ -21,20 +21,21 @@ from resnet_lessons.diagnostics import (
 )
 
 Values = Mapping[str, float]
-TEST_IMAGES = 1000  # lesions are many, and each needs the test images once
+TEST_IMAGES = 500  # lesions are many, and each needs the test images once
+DRAWS = 5
 LESIONS = {
     "removed": {"kind": "removed"},
-    "removed, statistics measured anew": {"kind": "removed", "recalibration": 1000},
+    "removed, statistics measured anew": {"kind": "removed", "recalibration": 500},
     "swapped": {"kind": "swapped"},
-    "swapped, statistics measured anew": {"kind": "swapped", "recalibration": 1000},
+    "swapped, statistics measured anew": {"kind": "swapped", "recalibration": 500},
 }
-COUNTS = (0, 1, 2, 3, 5)
+COUNTS = (0, 1, 3, 5)
 SLICES = {
     f"{normalisation}, {name}": (normalisation, training)
     for normalisation in ("filter", "whole")
     for name, training in (("running statistics", False), ("statistics of the batch", True))
 }
-AT = tuple(step / 8 for step in range(-8, 9))
+AT = tuple(step / 4 for step in range(-4, 5))
 DIRECTIONS = 3
 
 
@@ -44,7 +45,7 @@ def lesions(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, flo
     blocks = find_blocks(net, data.normalize(data.train.images[:1]))
     names = [block.name for block in blocks if block.keeps_shape]
     for title, options in LESIONS.items():
-        found = lesion_errors(net, some, names, COUNTS, draws=10, seed=seed, **options)
+        found = lesion_errors(net, some, names, COUNTS, draws=DRAWS, seed=seed, **options)
         for number, lesion in enumerate(found):
             yield f"{title}: {lesion.count} (lesion {number})", lesion.error
 
@@ -62,20 +63,20 @@ def single_lesions(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[s
 
 def paths(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
     """Gradient by path length: of all paths together, exactly, and of single ones, sampled."""
-    images, labels = data.normalize(data.train.images[:128]), data.train.labels[:128]
+    images, labels = data.normalize(data.train.images[:64]), data.train.labels[:64]
     for at in gradient_by_length(net, images, labels):
         yield f"paths of length {at.length}", at.paths
         yield f"norm of length {at.length}", at.norm
         yield f"share of length {at.length}", at.share
-    sampled = sample_path_gradients(net, images, labels, samples=20, seed=seed)
+    sampled = sample_path_gradients(net, images, labels, samples=10, seed=seed)
     for length in sorted({path.length for path in sampled}):
         norms = [path.norm for path in sampled if path.length == length]
         yield f"norm of one of length {length}", mean(norms)
 
 
 def slices(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    """The loss of 512 training images along three random directions."""
-    images, labels = data.normalize(data.train.images[:512]), data.train.labels[:512]
+    """The loss of 256 training images along three random directions."""
+    images, labels = data.normalize(data.train.images[:256]), data.train.labels[:256]
     for title, (normalisation, training) in SLICES.items():
         for number in range(DIRECTIONS):
             direction = random_direction(net, number, normalisation)

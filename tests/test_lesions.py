@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 import torchvision
-from images import made_of, pixels
 from stirring import stir
 from torch import nn
 from torch.nn import functional as F
@@ -17,9 +16,9 @@ from resnet_lessons.diagnostics import (
     Lesion,
     find_blocks,
     lesion_errors,
-    recalibrated,
     removed,
     reordered,
+    settled,
     shuffled,
     swapped,
 )
@@ -341,7 +340,7 @@ def test_plain_and_residual_suffer_the_same_lesions_from_one_seed(mini):
 def test_a_lesion_may_be_followed_by_a_recalibration(mini):
     model = net()
     (lesion,) = lesion_errors(model, mini, ["layer1.0"], [1], recalibration=100)
-    trial = recalibrated(removed(model, ["layer1.0"]), mini, 100)
+    trial = settled(removed(model, ["layer1.0"]), mini.normalize(mini.train.images[:100]))
     assert lesion.loss == evaluate(trial, mini).loss
     assert lesion.loss != evaluate(removed(model, ["layer1.0"]), mini).loss
 
@@ -393,44 +392,3 @@ def test_no_hook_stays_in_the_copy_either(images):
 def test_arguments_that_cannot_be_are_refused(mini, arguments, words):
     with pytest.raises((TypeError, ValueError), match=words):
         lesion_errors(net(), mini, **({"names": SAME, "counts": [1]} | arguments))
-
-
-# Recalibration
-
-
-def test_recalibrated_statistics_are_those_of_the_images():
-    """Behind nothing, a batch normalisation's statistics are those of the images themselves."""
-    data = made_of(pixels(40, 2, 5, 5))
-    model = nn.Sequential(nn.BatchNorm2d(2, momentum=0.3), nn.Flatten(), nn.Linear(50, 2)).eval()
-    trial = recalibrated(model, data, images=30, batch_size=10)
-    batches = data.normalize(data.train.images[:30]).split(10)
-    for found, figures in (
-        (trial[0].running_mean, [b.mean((0, 2, 3)) for b in batches]),
-        (trial[0].running_var, [b.var((0, 2, 3)) for b in batches]),
-    ):
-        assert torch.allclose(found, torch.stack(figures).mean(0), atol=1e-6)
-    assert trial[0].momentum == 0.3 and not trial[0].training
-    assert model[0].running_mean.eq(0).all() and model[0].num_batches_tracked == 0
-
-
-@pytest.mark.parametrize(("images", "batch_size", "batches"), [(30, 20, 1), (7, 250, 1), (8, 4, 2)])
-def test_a_part_of_a_batch_that_is_left_over_does_not_count(images, batch_size, batches):
-    data = made_of(pixels(40, 2, 5, 5))
-    model = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten())
-    assert recalibrated(model, data, images, batch_size)[0].num_batches_tracked == batches
-
-
-def test_other_layers_are_at_rest_while_statistics_are_measured(mini):
-    model = nn.Sequential(nn.Dropout(0.9), nn.BatchNorm2d(1), nn.Flatten()).train()
-    trial = recalibrated(model, mini, 100)
-    assert trial[1].running_var.item() == pytest.approx(
-        mini.normalize(mini.train.images[:100]).var().item(), rel=1e-3
-    )
-    assert trial.training and trial[0].training
-
-
-@pytest.mark.parametrize("name", ["images", "batch_size"])
-@pytest.mark.parametrize("value", [1, 0, 2.5, "9"])
-def test_a_number_of_images_that_cannot_be_is_refused(mini, name, value):
-    with pytest.raises((TypeError, ValueError), match=rf"^{name} is .*, but .*; pass for example"):
-        recalibrated(net(), mini, **{name: value})

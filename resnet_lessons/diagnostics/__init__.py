@@ -9,7 +9,7 @@ from resnet_lessons.diagnostics.gradients import (
     signal_sizes,
 )
 from resnet_lessons.diagnostics.landscape import loss_along, loss_over_plane, random_direction
-from resnet_lessons.diagnostics.lesion_errors import Lesion, lesion_errors, recalibrated
+from resnet_lessons.diagnostics.lesion_errors import Lesion, lesion_errors
 from resnet_lessons.diagnostics.lesions import removed, reordered, shuffled, swapped
 from resnet_lessons.diagnostics.normalisation import settled, without_batch_norm
 from resnet_lessons.diagnostics.paths import (
@@ -49,7 +49,6 @@ __all__ = [
     "loss_over_plane",
     "path_counts",
     "random_direction",
-    "recalibrated",
     "removed",
     "reordered",
     "sample_path_gradients",

@@ -4,24 +4,21 @@ After A. Veit, M. Wilber, S. Belongie, "Residual Networks Behave Like Ensembles 
 Shallow Networks", 2016 (arXiv:1605.06431), §4; but for the recalibration, which is ours.
 """
 
-import copy
 import math
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-import torch
 from torch import nn
 from tqdm import tqdm
 
 from resnet_lessons._arguments import one_of, whole_number
 from resnet_lessons.data import Dataset
-from resnet_lessons.diagnostics.blocks import device_of, distinct, same_randomness
+from resnet_lessons.diagnostics.blocks import distinct
 from resnet_lessons.diagnostics.lesions import removed, reordered, same_kind
-from resnet_lessons.evaluation import evaluate, in_mode
-
-_NORMALISATIONS = nn.modules.batchnorm._BatchNorm
+from resnet_lessons.diagnostics.normalisation import settled
+from resnet_lessons.evaluation import evaluate
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def lesion_errors(
             many blocks, each way is measured once: `counts=[1], draws=len(names)` removes each
             block in turn.
         recalibration: how many training images to measure the batch normalisations' statistics
-            with after the lesion (see `recalibrated`); 0 keeps those of the whole network.
+            with after the lesion, as `settled` does; 0 keeps those of the whole network.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or a lesion is not possible: see
@@ -87,11 +84,12 @@ def lesion_errors(
             chosen += [(count, blocks) for blocks in _subsets(listed, count, draws, draw)]
         else:
             chosen += [(count, _pairs(groups, count, draw)) for _ in range(draws if count else 1)]
+    batch = data.normalize(data.take(train=recalibration or 1).train.images)
     lesions = []
     for count, blocks in tqdm(chosen, desc=f"blocks {kind}", disable=None, leave=False):
         trial = removed(model, blocks) if kind == "removed" else _swap(model, blocks)
         if recalibration:
-            trial = recalibrated(trial, data, recalibration)
+            trial = settled(trial, batch)
         result = evaluate(trial, data)
         lesions.append(Lesion(kind, count, blocks, result.error, result.loss))
     return lesions
@@ -134,40 +132,3 @@ def _swap(model: nn.Module, blocks: tuple[str, ...]) -> nn.Module:
         i, j = places.index(one), places.index(other)
         order[i], order[j] = order[j], order[i]
     return reordered(model, places, order)
-
-
-@torch.no_grad()
-def recalibrated(
-    model: nn.Module, data: Dataset, images: int = 1000, batch_size: int = 250
-) -> nn.Module:
-    """Return a copy of `model` whose batch normalisations' statistics are measured anew.
-
-    Weights stay. The running mean and variance of each batch normalisation become the mean of
-    those of the batches: the first `images` training images, unaugmented. All other layers work as
-    at rest.
-
-    Args:
-        model: on the device of the images; stays as it was.
-        batch_size: images a batch, at least 2.
-
-    Raises:
-        TypeError, ValueError: an argument is out of its range.
-    """
-    whole_number("images", images, minimum=2)
-    whole_number("batch_size", batch_size, minimum=2)
-    batch = data.take(train=images).train.images
-    trial = copy.deepcopy(model)
-    layers = [
-        m for m in trial.modules() if isinstance(m, _NORMALISATIONS) and m.track_running_stats
-    ]
-    momenta = [layer.momentum for layer in layers]
-    with same_randomness(device_of(trial, batch)), in_mode(trial, training=False):
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # the mean of all batches, each counting alike
-            layer.training = True
-        for start in range(0, len(batch) - len(batch) % min(batch_size, len(batch)), batch_size):
-            trial(data.normalize(batch[start : start + batch_size]))
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    return trial
