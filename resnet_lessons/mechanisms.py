@@ -7,31 +7,20 @@ again.
 """
 
 import argparse
-import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from resnet_lessons import perturbations, report, results
+from resnet_lessons import perturbations, propagation, report, results
 from resnet_lessons._arguments import one_of
 from resnet_lessons.data import Dataset
-from resnet_lessons.diagnostics import (
-    autocorrelation,
-    branch_sizes,
-    gradient_norms,
-    gradients_along_line,
-    settled,
-    signal_sizes,
-    without_batch_norm,
-)
 from resnet_lessons.experiments import MINI, SEEDS, Training, pair
 from resnet_lessons.loading import load
 from resnet_lessons.sweep import checkpoint, finish
-from resnet_lessons.training import train
 
 NAME = results.MEASUREMENTS
 WIDTH = 8
@@ -123,11 +112,12 @@ def _measure_and_store(name: str, training: Training, data: Dataset) -> None:
     results.write_measurements(name, *training.key, data, values, recipe)
 
 
-def table(*names: str) -> str:
+def table(*names: str, depths: Collection[int] | None = None) -> str:
     """The summaries of what is stored as a Markdown table: mean, smallest and largest.
 
     Args:
         names: of measurements; default, all.
+        depths: of the networks; default, all.
 
     Raises:
         ValueError: there is no such measurement.
@@ -138,7 +128,7 @@ def table(*names: str) -> str:
     for name in names:
         stored = [one for one in everything if one.measurement == name]
         for figure, summary in MEASUREMENTS[name].summaries.items():
-            for depth in sorted({one.depth for one in stored}):
+            for depth in sorted({m.depth for m in stored if depths is None or m.depth in depths}):
                 cells = [
                     _span([summary(m.values) for m in stored if (m.net, m.depth) == (net, depth)])
                     for net in ("plain", "residual")
@@ -157,84 +147,6 @@ def _span(values: list[float]) -> str:
 # The measurements
 
 ALL_DEPTHS = (8, 20, 44, 110)
-LAGS = (1, 2, 4, 8, 16, 32)
-LINES = 8  # between the first images, two by two
-
-
-def _gradients(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    """In the first layer of each block, the stem, and the last layer of all."""
-    *layers, last = gradient_norms(net, data)
-    for layer in (*layers, last):
-        if layer.name.endswith("conv1") or layer is last:
-            yield layer.name, layer.gradient
-
-
-def _gradients_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
-    yield from _gradients(without_batch_norm(net), data, seed)
-
-
-def _gradients_after_a_step(net: nn.Module, data: Dataset, seed: int) -> Iterator:
-    trial = copy.deepcopy(net)
-    train(trial, data, **MINI, steps=1, seed=seed, progress=False, live=False)
-    yield from _gradients(trial, data, seed)
-
-
-def _weights(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    yield from ((layer.name, layer.weight) for layer in gradient_norms(net, data))
-
-
-def _signals(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    """What arrives at each block, and at the stem."""
-    for layer in signal_sizes(net, data):
-        if layer.name.endswith("conv1"):
-            yield layer.name, layer.size
-
-
-def _signals_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
-    yield from _signals(without_batch_norm(net), data, seed)
-
-
-def _shattering(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    """In evaluation mode. Mean over lines between images."""
-    images = data.normalize(data.train.images[: 2 * LINES])
-    lines = [gradients_along_line(net, *images[2 * k : 2 * k + 2]) for k in range(LINES)]
-    found = [autocorrelation(line, LAGS) for line in lines]
-    for number, lag in enumerate(LAGS):
-        yield f"lag {lag}", mean(one[number] for one in found)
-
-
-def _shattering_at_the_start(net: nn.Module, data: Dataset, seed: int) -> Iterator:
-    yield from _shattering(settled(net, _batch(data)), data, seed)
-
-
-def _shattering_without_norm(net: nn.Module, data: Dataset, seed: int) -> Iterator:
-    yield from _shattering(without_batch_norm(net), data, seed)
-
-
-def _branches(net: nn.Module, data: Dataset, seed: int) -> Iterator[tuple[str, float]]:
-    yield from ((block.name, block.ratio) for block in branch_sizes(net, _batch(data)))
-
-
-def _branches_at_the_start(net: nn.Module, data: Dataset, seed: int) -> Iterator:
-    yield from _branches(settled(net, _batch(data)), data, seed)
-
-
-def _batch(data: Dataset) -> Tensor:
-    return data.normalize(data.train.images[:500])
-
-
-def _first(values: Values) -> float:
-    return next(iter(values.values()))
-
-
-def _first_over_last(values: Values) -> float:
-    return _first(values) / list(values.values())[-1]
-
-
-def _growth_over_blocks(values: Values) -> float:
-    """What arrives at the last block, as a multiple of what arrives at the first."""
-    _, first, *_, last = values.values()  # the stem aside
-    return last / first
 
 
 def _at_the_start(measure: Measure, summaries: Mapping[str, Summary]) -> Measurement:
@@ -243,50 +155,56 @@ def _at_the_start(measure: Measure, summaries: Mapping[str, Summary]) -> Measure
 
 MEASUREMENTS = {
     "signals": _at_the_start(
-        _signals, {"signal at the start, before the last block / the first": _growth_over_blocks}
+        propagation.signals,
+        {"signal at the start, before the last block / the first": propagation.growth_over_blocks},
     ),
     "signals without normalisation": _at_the_start(
-        _signals_without_norm, {"the same without batch normalisation": _growth_over_blocks}
+        propagation.signals_without_norm,
+        {"the same without batch normalisation": propagation.growth_over_blocks},
     ),
     "gradients": _at_the_start(
-        _gradients, {"norm of the gradient at the start, first layer / last": _first_over_last}
+        propagation.gradients,
+        {"norm of the gradient at the start, first layer / last": propagation.first_over_last},
     ),
     "gradients without normalisation": _at_the_start(
-        _gradients_without_norm,
+        propagation.gradients_without_norm,
         {
-            "the same without batch normalisation": _first_over_last,
-            "the first layer's alone, without batch normalisation": _first,
+            "the same without batch normalisation": propagation.first_over_last,
+            "the first layer's alone, without batch normalisation": propagation.first,
         },
     ),
     "gradients after one step": _at_the_start(
-        _gradients_after_a_step,
-        {"norm of the gradient after one step, first layer / last": _first_over_last},
+        propagation.gradients_after_a_step,
+        {"norm of the gradient after one step, first layer / last": propagation.first_over_last},
     ),
     "gradients after training": Measurement(
-        _gradients, {"norm of the gradient after training, first layer / last": _first_over_last}
+        propagation.gradients,
+        {"norm of the gradient after training, first layer / last": propagation.first_over_last},
     ),
     "weights after training": Measurement(
-        _weights, {"first layer's weights after training, norm": _first}
+        propagation.weights, {"first layer's weights after training, norm": propagation.first}
     ),
     "shattering": _at_the_start(
-        _shattering_at_the_start,
+        propagation.shattering_at_the_start,
         {"autocorrelation of the gradient at the start, lag 1": lambda v: v["lag 1"]},
     ),
     "shattering without normalisation": _at_the_start(
-        _shattering_without_norm, {"the same without batch normalisation": lambda v: v["lag 1"]}
+        propagation.shattering_without_norm,
+        {"the same without batch normalisation": lambda v: v["lag 1"]},
     ),
     "shattering after training": Measurement(
-        _shattering, {"autocorrelation of the gradient after training, lag 1": lambda v: v["lag 1"]}
+        propagation.shattering,
+        {"autocorrelation of the gradient after training, lag 1": lambda v: v["lag 1"]},
     ),
     "branches": Measurement(
-        _branches_at_the_start,
+        propagation.branches_at_the_start,
         {"F(x) / x at the start, mean of the blocks": lambda v: mean(v.values())},
         nets=("residual",),
         depths=ALL_DEPTHS,
         trained=False,
     ),
     "branches after training": Measurement(
-        _branches,
+        propagation.branches,
         {"F(x) / x after training, mean of the blocks": lambda v: mean(v.values())},
         nets=("residual",),
     ),

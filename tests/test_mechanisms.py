@@ -147,6 +147,7 @@ def test_the_table_tells_mean_smallest_and_largest(tiny):
         "| both | 8 | – | 13 (11 to 16) |",
     ]
     assert mechanisms.table("trained").splitlines()[2:] == ["| both | 8 | – | 13 (11 to 16) |"]
+    assert mechanisms.table(depths=[14]).splitlines()[2:] == ["| first | 14 | 2.5 | – |"]
     with pytest.raises(ValueError, match=r"name is 'traind'.*did you mean 'trained'"):
         mechanisms.table("traind")
 
