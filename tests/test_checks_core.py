@@ -152,6 +152,11 @@ def test_an_error_is_told_with_the_learners_line():
         Answer(double)(X)
 
 
+def test_what_torch_has_not_implemented_is_an_error_of_the_learner():
+    with pytest.raises(Broke, match=r"NotImplementedError: .* not implemented for 'Long'"):
+        Answer(lambda x: x.long().softmax(1))(X)
+
+
 def test_results_are_plain_values():
     answer = Answer(lambda value: value)
     assert answer(torch.Size([1, 2])) == (1, 2)
