@@ -30,7 +30,7 @@ def _kind(in_channels: int, out_channels: int, stride: int) -> str:
 
 def _kinds(answer: Answer, cases: list[tuple[int, int, int]]) -> None:
     for case in cases:
-        expect.equal(answer(*case), _kind(*case), "shortcut_kind({}, {}, {})".format(*case))
+        expect.equal(answer(*case), _kind(*case), "`shortcut_kind({}, {}, {})`".format(*case))
 
 
 @shortcut_kind.probe(

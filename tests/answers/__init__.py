@@ -44,4 +44,4 @@ def wrong(exercise: str, kind: str, probe: str, says: str) -> Callable:
     return add
 
 
-from answers import lesson_03, lesson_05, lesson_13  # noqa: E402, F401  (each fills the bank)
+from answers import lesson_01, lesson_03, lesson_05, lesson_13  # noqa: E402, F401  (each fills the bank)
