@@ -338,6 +338,21 @@ def test_other_operations_hand_the_signal_on():
     assert sliced[0].inputs[0] == 0
 
 
+def test_the_parts_of_a_split_tensor_are_followed():
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 1)
+
+        def forward(self, x):
+            first, second = x.split(2, dim=1)
+            return torch.cat([self.conv(first), second + first], dim=1)
+
+    conv, add, cat = trace(Halves(), X[:, [0, 1, 2, 0]])
+    assert (conv.inputs[0], add.inputs) == (0, (0, 0))
+    assert set(cat.inputs) == {conv.output, add.output}
+
+
 class Sliced(nn.Module):
     def forward(self, x):
         return x[:, :, ::2, ::2].contiguous()

@@ -92,6 +92,9 @@ class _Watch(TorchFunctionMode):
         output = func(*args, **kwargs)
         if isinstance(output, Tensor):
             self._note(func, args, kwargs, inputs, output)
+        elif isinstance(output, list | tuple):  # split and its like
+            for part in _tensors(tuple(output)):
+                self._note(func, args, kwargs, inputs, part)
         return output
 
     def _note(
