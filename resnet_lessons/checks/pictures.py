@@ -30,8 +30,8 @@ def _panel(panel: object) -> dict[str, object]:
         "lines": tuple(
             {
                 "label": str(bars.get(line, line.get_label())),
-                "x": tuple(float(v) for v in line.get_xdata()),
-                "y": tuple(float(v) for v in line.get_ydata()),
+                "x": tuple(float(v) for v in line.get_xdata(orig=False)),
+                "y": tuple(float(v) for v in line.get_ydata(orig=False)),
             }
             for line in panel.get_lines()
         ),
