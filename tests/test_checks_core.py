@@ -198,6 +198,9 @@ def test_a_figure_becomes_its_lines():
     assert panel["legend"] is True and panel["ylim"] == (0, 9)
     assert Answer(lambda: draw().axes[0])() == (panel,)
     assert plt.get_fignums() == []  # a notebook would show what is left open below the verdict
+    with pytest.raises(Wrong, match="nobody asked"):
+        Answer(lambda: draw().axes[0].lines[0])()
+    plt.close("all")
 
 
 def test_an_error_bar_is_a_line_with_the_label_of_the_whole():

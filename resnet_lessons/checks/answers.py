@@ -289,7 +289,7 @@ def _plain(value: object) -> object:
         return {key: _plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):  # NumPy's numbers and arrays
         return _plain(value.tolist())
-    if hasattr(value, "get_lines") or hasattr(value, "axes"):
+    if hasattr(value, "get_lines") or hasattr(value, "add_axes"):  # Axes, and a Figure
         return drawn(value)
     raise Wrong(f"It gives {_short(value)}, and nobody asked for such a thing.")
 
