@@ -99,16 +99,12 @@ def _error(title: str, count: int) -> Callable[[Values], float]:
 
 LESION_FIGURES = {
     "test error %, whole": _error("removed", 0),
-    **{
-        f"test error %, {count} {'block' if count == 1 else 'blocks'} {title}": _error(title, count)
-        for title in ("removed", "removed, statistics measured anew")
-        for count in (1, 3, 5)
-    },
-    **{
-        f"test error %, {count} {'pair' if count == 1 else 'pairs'} {title}": _error(title, count)
-        for title in ("swapped", "swapped, statistics measured anew")
-        for count in (1, 3)
-    },
+    "… 1 block removed": _error("removed", 1),
+    "… 3 blocks removed": _error("removed", 3),
+    "… 1 removed, statistics measured anew": _error("removed, statistics measured anew", 1),
+    "… 3 removed, statistics measured anew": _error("removed, statistics measured anew", 3),
+    "… 1 pair swapped": _error("swapped", 1),
+    "… 3 pairs swapped": _error("swapped", 3),
 }
 
 
@@ -127,8 +123,8 @@ def _rise_first_stage(values: Values) -> float:
 
 SINGLE_FIGURES = {
     "points of error without a block that downsamples": lambda v: _rise(v, True),
-    "points of error without one that does not": lambda v: _rise(v, False),
-    "points of error without one of the first stage": _rise_first_stage,
+    "… without one that does not": lambda v: _rise(v, False),
+    "… without one of the first stage": _rise_first_stage,
 }
 
 
@@ -157,8 +153,8 @@ PATH_FIGURES = {
     "mean path length, each path counted once": lambda v: _mean_length(_lengths(v, "paths")),
     "… weighted with number × norm of one": lambda v: _mean_length(_products(v)),
     "… weighted with the norm of their exact sum": lambda v: _mean_length(_lengths(v, "norm")),
-    "gradient of one path: factor a branch": _factor_a_branch,
-    "number × norm of one / norm of the sum, over all lengths": lambda v: (
+    "gradient of one path, factor a branch": _factor_a_branch,
+    "number × norm of one, as a multiple of the norm of the sum": lambda v: (
         sum(_products(v)) / sum(_lengths(v, "norm"))
     ),
 }
@@ -178,9 +174,5 @@ def _rise_along(title: str, distance: float) -> Callable[[Values], float]:
 
 SLICE_FIGURES = {
     "loss at the weights": lambda v: v["filter, running statistics: direction 0 at 0"],
-    **{
-        f"rise of the loss at distance {distance:g}, {title}": _rise_along(title, distance)
-        for title in SLICES
-        for distance in (0.25, 0.5)
-    },
+    **{f"… rise at distance 0.5, {title}": _rise_along(title, 0.5) for title in SLICES},
 }
