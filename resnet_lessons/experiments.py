@@ -56,7 +56,7 @@ class Experiment:
         data: loads the images.
         trainings: in the order in which they are run.
         picture: `"depth"` for errors against depth, `"curves"` for errors against epochs,
-            `"images"` for errors against the number of images.
+            `"images"` for errors against the number of images, `"changes"` for a row a net.
         title: of the picture.
         published: test errors in percent that others report, by net and depth.
     """
@@ -295,7 +295,7 @@ EXPERIMENTS = {
     "start-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
         trainings=tuple(training for seed in SEEDS for training in starts(seed)),
-        picture="curves",
+        picture="changes",
         title="Residual and plain networks, and one change in each",
     ),
     "lesson-nine": Experiment(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from resnet_lessons import plots, report, results
-from resnet_lessons.experiments import EXPERIMENTS, Experiment, mendings
+from resnet_lessons.experiments import EXPERIMENTS, Experiment, mendings, pair
 from resnet_lessons.history import Epoch, History
 from resnet_lessons.loading import load
 
@@ -68,10 +68,14 @@ def test_a_training_that_ended_early_is_named_below_the_table(folder, mini):
     assert report.table("depths").splitlines()[-2:] == ["", "plain-8 seed 3: The loss is gone."]
 
 
-@pytest.mark.parametrize("picture", ["depth", "curves"])
+@pytest.mark.parametrize("picture", ["depth", "curves", "changes"])
 def test_an_experiment_is_drawn_beside_its_file(folder, mini, monkeypatch, picture):
     drawn = []
-    for kind, function in (("depth", "error_against_depth"), ("curves", "curves")):
+    for kind, function in (
+        ("depth", "error_against_depth"),
+        ("curves", "curves"),
+        ("changes", "changes"),
+    ):
         real = getattr(plots, function)
 
         def look(runs, *arguments, kind=kind, real=real, **options):
@@ -79,7 +83,10 @@ def test_an_experiment_is_drawn_beside_its_file(folder, mini, monkeypatch, pictu
             return real(runs, *arguments, **options)
 
         monkeypatch.setattr(plots, function, look)
-    monkeypatch.setitem(EXPERIMENTS, "depths", Experiment(lambda: mini, (), picture, "Errors"))
+    trainings = tuple(pair(8, 0, 2, RECIPE))
+    monkeypatch.setitem(
+        EXPERIMENTS, "depths", Experiment(lambda: mini, trainings, picture, "Errors")
+    )
     results.write("depths", "plain", 8, mini, history(), RECIPE)
     report.draw("depths")
     assert drawn == [(picture, "Errors")]
