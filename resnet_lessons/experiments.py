@@ -175,9 +175,12 @@ def article_images(size: int, train: int | None = None, test: int | None = None)
     return replace(data, mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
-# Transfer: the four classes that are worn above all others, after the six others.
+# Transfer: four classes after the six others. The first four are all that is worn above; of the
+# second four, each has kin among its six others: pullover, coat and dress, or the sandal.
 TOPS = ("T-shirt/top", "Pullover", "Coat", "Shirt")
 OTHERS = ("Trouser", "Dress", "Sandal", "Sneaker", "Bag", "Ankle boot")
+KIN = ("T-shirt/top", "Sneaker", "Shirt", "Ankle boot")
+KIN_OTHERS = ("Trouser", "Pullover", "Dress", "Coat", "Sandal", "Bag")
 PRETRAINING = {"epochs": 8, "batch_size": 128, "lr": 0.1}
 # Few images are repeated to an epoch of 1,280, so that all trainings take equally many steps.
 TRANSFER = {"epochs": 12, "batch_size": 32, "lr": 0.1}
@@ -185,13 +188,13 @@ TRANSFER_EPOCH, TRANSFER_IMAGES = 1280, (20, 80, 320, 1280)
 
 
 @lru_cache
-def pretrained(seed: int) -> nn.Module:
-    """A residual network of 14 layers and width 8, trained with the classes `OTHERS`.
+def pretrained(seed: int, classes: tuple[str, ...]) -> nn.Module:
+    """A residual network of 14 layers and width 8, trained with these classes.
 
-    Trained once a process and seed; whoever wants to change it makes a copy. The caller's random
-    state stays as it is.
+    Trained once a process, seed and classes; whoever wants to change it makes a copy. The caller's
+    random state stays as it is.
     """
-    data = only(load().pooled(2), OTHERS)
+    data = only(load().pooled(2), classes)
     with own_random_state(data.device):
         torch.manual_seed(seed)
         net = cifar_resnet(14, True, 8, data.in_channels, data.num_classes)
@@ -200,15 +203,21 @@ def pretrained(seed: int) -> nn.Module:
     return net
 
 
-def transfers(seed: int) -> list[Training]:
-    """From scratch, frozen wholly or but for the last stage, fine-tuned; on few images and many."""
+def transfers(seed: int, source: tuple[str, ...]) -> list[Training]:
+    """From scratch, frozen wholly or but for the last stage, fine-tuned; on few images and many.
+
+    Args:
+        source: the classes of the pretraining.
+    """
+
+    def tuned(channels: int, classes: int) -> nn.Module:
+        return new_head(pretrained(seed, source), classes)
+
     starts = {
         "from scratch": lambda channels, classes: cifar_resnet(14, True, 8, channels, classes),
-        "frozen": lambda channels, classes: freeze_features(new_head(pretrained(seed), classes)),
-        "frozen to layer2": lambda channels, classes: freeze_features(
-            new_head(pretrained(seed), classes), but=("layer3",)
-        ),
-        "fine-tuned": lambda channels, classes: new_head(pretrained(seed), classes),
+        "frozen": lambda *shape: freeze_features(tuned(*shape)),
+        "frozen to layer2": lambda *shape: freeze_features(tuned(*shape), but=("layer3",)),
+        "fine-tuned": tuned,
     }
     return [
         Training(
@@ -314,8 +323,14 @@ EXPERIMENTS = {
     ),
     "transfer-mini": Experiment(
         data=lambda: only(load("fashion-mnist-mini").pooled(2), TOPS),
-        trainings=tuple(training for seed in range(5) for training in transfers(seed)),
+        trainings=tuple(t for seed in range(5) for t in transfers(seed, OTHERS)),
         picture="images",
         title="Four classes, learned after six others or from scratch",
+    ),
+    "transfer-near-mini": Experiment(
+        data=lambda: only(load("fashion-mnist-mini").pooled(2), KIN),
+        trainings=tuple(t for seed in range(5) for t in transfers(seed, KIN_OTHERS)),
+        picture="images",
+        title="Four classes, learned after six that are kin to them or from scratch",
     ),
 }

@@ -6,13 +6,10 @@ from resnet_lessons.experiments import EXPERIMENTS
 
 def table(name: str) -> str:
     """The stored errors of an experiment as a Markdown table: mean, smallest and largest."""
-    runs = results.read(name)
+    runs = in_order(name)
     experiment = EXPERIMENTS.get(name)
     published = experiment.published if experiment else {}
-    kinds = sorted({(run.net, run.depth) for run in runs})
-    if experiment and experiment.picture != "depth":  # in the order in which they are to be read
-        order = [training.key[:2] for training in experiment.trainings]
-        kinds.sort(key=order.index)
+    kinds = list(dict.fromkeys((run.net, run.depth) for run in runs))
     head = ["net", "trainings", "training error %", "test error %"]
     head += ["test error % as published"] if published else []
     rows = [head, ["---"] * len(head)]
@@ -31,9 +28,19 @@ def table(name: str) -> str:
     return "\n".join([*lines, "", *stopped] if stopped else lines)
 
 
+def in_order(name: str) -> list[results.Run]:
+    """The stored runs in the order in which they are to be read, the experiment's own."""
+    runs, experiment = results.read(name), EXPERIMENTS.get(name)
+    if experiment and experiment.picture != "depth":
+        order = [training.key[:2] for training in experiment.trainings]
+        place = {kind: number for number, kind in enumerate(order)}
+        runs.sort(key=lambda run: place.get((run.net, run.depth), len(order)))
+    return runs
+
+
 def draw(name: str) -> None:
     """Draw the experiment's errors into `results/`."""
-    experiment, runs = EXPERIMENTS[name], results.read(name)
+    experiment, runs = EXPERIMENTS[name], in_order(name)
     if experiment.picture == "depth":
         picture = plots.error_against_depth(runs, title=experiment.title)
     elif experiment.picture == "images":

@@ -249,6 +249,8 @@ def test_splits_stay_on_their_device_and_of_their_type(mini):
 
 # The experiment
 
+SOURCE = experiments.OTHERS
+
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
@@ -265,16 +267,30 @@ def tiny(monkeypatch, tmp_path):
         cache.cache_clear()
 
 
-def test_no_class_is_in_both_tasks_and_every_one_in_one():
-    classes = load(device="cpu").class_names
-    assert sorted(experiments.TOPS + experiments.OTHERS) == sorted(classes)
-    assert set(EXPERIMENTS["transfer-mini"].data().class_names) == set(experiments.TOPS)
+@pytest.mark.parametrize(
+    ("name", "target", "source"),
+    [
+        ("transfer-mini", experiments.TOPS, experiments.OTHERS),
+        ("transfer-near-mini", experiments.KIN, experiments.KIN_OTHERS),
+    ],
+)
+def test_no_class_is_in_both_tasks_and_every_one_in_one(name, target, source, tiny, monkeypatch):
+    assert sorted(target + source) == sorted(load(device="cpu").class_names)
+    assert len(target) == 4 and EXPERIMENTS[name].data().class_names == target
+    asked = []
+    real = experiments.pretrained
+    monkeypatch.setattr(
+        experiments, "pretrained", lambda *arguments: asked.append(arguments) or real(*arguments)
+    )
+    tuned = [t for t in EXPERIMENTS[name].trainings if t.net == "fine-tuned, 20 images"]
+    tuned[1].build(1, 4)
+    assert asked == [(1, source)] and len(tuned) == 5
 
 
 def test_the_starts_of_a_seed_see_the_same_images_in_equally_many_steps(tiny):
     mini = tiny.data()
     for count in (20, 80):
-        trainings = [t for t in experiments.transfers(3) if f" {count} images" in t.net]
+        trainings = [t for t in experiments.transfers(3, SOURCE) if f" {count} images" in t.net]
         assert [t.net.partition(",")[0] for t in trainings] == [
             "from scratch",
             "frozen",
@@ -299,20 +315,24 @@ def test_a_network_is_pretrained_once_a_seed_and_from_nothing_but_its_seed(tiny,
     monkeypatch.setattr(experiments, "train", counted)
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    first = experiments.pretrained(0)
+    first = experiments.pretrained(0, SOURCE)
     assert torch.equal(torch.get_rng_state(), state)
-    assert experiments.pretrained(0) is first and first.fc.out_features == 6
-    other = experiments.pretrained(1)
+    assert experiments.pretrained(0, SOURCE) is first and first.fc.out_features == 6
+    other = experiments.pretrained(1, SOURCE)
     experiments.pretrained.cache_clear()
     torch.manual_seed(6)
-    assert same(experiments.pretrained(0).state_dict(), first.state_dict())
+    assert same(experiments.pretrained(0, SOURCE).state_dict(), first.state_dict())
     assert not same(first.state_dict(), other.state_dict())
     assert seen == [0, 1, 0]
 
 
 def test_frozen_and_fine_tuned_begin_where_the_pretraining_ended(tiny):
-    body = {n: v for n, v in copied(experiments.pretrained(2)).items() if not n.startswith("fc.")}
-    scratch, frozen, half, tuned = experiments.transfers(2)[:4]
+    body = {
+        n: v
+        for n, v in copied(experiments.pretrained(2, SOURCE)).items()
+        if not n.startswith("fc.")
+    }
+    scratch, frozen, half, tuned = experiments.transfers(2, SOURCE)[:4]
     nets = {}
     for training in (scratch, frozen, half, tuned):
         torch.manual_seed(training.seed)
@@ -328,7 +348,9 @@ def test_frozen_and_fine_tuned_begin_where_the_pretraining_ended(tiny):
         assert {name.partition(".")[0] for name in learning} == parts
     assert all(p.requires_grad for p in nets[tuned.net].parameters())
     quiet(nets[tuned.net], tiny.data(), 1)
-    assert all(torch.equal(experiments.pretrained(2).state_dict()[n], v) for n, v in body.items())
+    assert all(
+        torch.equal(experiments.pretrained(2, SOURCE).state_dict()[n], v) for n, v in body.items()
+    )
 
 
 def test_a_sweep_stores_each_under_its_name_and_draws_and_tells_them(tiny, monkeypatch):
@@ -348,5 +370,6 @@ def test_a_sweep_stores_each_under_its_name_and_draws_and_tells_them(tiny, monke
         "| from scratch, 80 images",
         "| from scratch, 20 images",
     ]
+    assert [run.net[-9:] for run in report.in_order("transfer-mini")] == ["80 images", "20 images"]
     report.draw("transfer-mini")
     assert (results.FOLDER / "transfer-mini.png").stat().st_size > 5000
