@@ -204,7 +204,7 @@ def pretrained(seed: int, classes: tuple[str, ...]) -> nn.Module:
 
 
 def transfers(seed: int, source: tuple[str, ...]) -> list[Training]:
-    """From scratch, frozen wholly or but for the last stage, fine-tuned; on few images and many.
+    """From scratch, frozen, fine-tuned, and all frozen but the last stage; on few images and many.
 
     Args:
         source: the classes of the pretraining.
@@ -216,8 +216,8 @@ def transfers(seed: int, source: tuple[str, ...]) -> list[Training]:
     starts = {
         "from scratch": lambda channels, classes: cifar_resnet(14, True, 8, channels, classes),
         "frozen": lambda *shape: freeze_features(tuned(*shape)),
-        "frozen to layer2": lambda *shape: freeze_features(tuned(*shape), but=("layer3",)),
         "fine-tuned": tuned,
+        "frozen to layer2": lambda *shape: freeze_features(tuned(*shape), but=("layer3",)),
     }
     return [
         Training(

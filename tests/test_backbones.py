@@ -1,6 +1,7 @@
 """Our networks under torchvision's detectors and segmenters: shapes, values, one step."""
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -106,6 +107,19 @@ def test_the_pyramid_has_one_number_of_channels_and_one_level_more():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(
+    ("build", "strides"),
+    [(thin, (4, 8, 16, 32)), (NETS["bottlenecks"], (4, 8, 16, 32)), (NETS["6n+2"], (1, 2, 4))],
+)
+def test_the_pyramid_at_odd_sizes(build, strides):
+    """Each level is a stride finer than the next, rounded up; "pool" halves the last."""
+    levels = pyramid(made(build), 8)(torch.rand(1, 3, 75, 101))
+    expected = [(math.ceil(75 / stride), math.ceil(101 / stride)) for stride in strides]
+    expected.append(tuple(math.ceil(side / 2) for side in expected[-1]))
+    assert [tuple(x.shape) for x in levels.values()] == [(1, 8, *size) for size in expected]
+
+
+@torch.no_grad()
 def test_the_pyramid_on_our_network_is_torchvisions_on_its_own():
     torch.manual_seed(0)
     ours, theirs = resnet18(), torchvision.models.resnet18()
@@ -182,6 +196,28 @@ def test_a_detector_for_grey_images():
     model = detector(net, 2, 32, out_channels=8, width=16, proposals=8).eval()
     with torch.no_grad():
         assert len(model([torch.rand(1, 32, 32)])) == 1
+
+
+def test_a_detector_learns_the_scenes_that_it_is_shown():
+    torch.manual_seed(1)
+    model = detector(thin(), 3, 48, out_channels=16, width=32, proposals=16)
+    optimizer, losses = torch.optim.AdamW(model.parameters(), lr=2e-3), []
+    scenes = draw_scenes(4, size=48, seed=2)
+    for _ in range(60):
+        parts = model([scene.image for scene in scenes], [scene.target for scene in scenes])
+        losses.append(sum(parts.values()))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    first, last = (torch.stack(part).mean() for part in (losses[:3], losses[-10:]))
+    assert last < 0.6 * first
+    with torch.no_grad():
+        found = model.eval()([scene.image for scene in scenes])
+    hits = [
+        (torchvision.ops.box_iou(scene.boxes, given["boxes"][given["scores"] >= 0.5]) >= 0.5).any(1)
+        for scene, given in zip(scenes, found, strict=True)
+    ]
+    assert torch.cat(hits).float().mean() >= 0.5
 
 
 # Segmentation

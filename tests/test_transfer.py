@@ -294,8 +294,8 @@ def test_the_starts_of_a_seed_see_the_same_images_in_equally_many_steps(tiny):
         assert [t.net.partition(",")[0] for t in trainings] == [
             "from scratch",
             "frozen",
-            "frozen to layer2",
             "fine-tuned",
+            "frozen to layer2",
         ]
         sets = [training.images(mini) for training in trainings]
         for data in sets:
@@ -332,7 +332,7 @@ def test_frozen_and_fine_tuned_begin_where_the_pretraining_ended(tiny):
         for n, v in copied(experiments.pretrained(2, SOURCE)).items()
         if not n.startswith("fc.")
     }
-    scratch, frozen, half, tuned = experiments.transfers(2, SOURCE)[:4]
+    scratch, frozen, tuned, half = experiments.transfers(2, SOURCE)[:4]
     nets = {}
     for training in (scratch, frozen, half, tuned):
         torch.manual_seed(training.seed)

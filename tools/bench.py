@@ -1,9 +1,10 @@
-"""Measure this machine: python tools/bench.py [--quick] [--only NAME ...]
+"""Measure this machine: python tools/bench.py [--quick] [--processor-time] [--only NAME ...]
 
 Each line compares two things that are measured in turn in one run, A B A B …, so that whatever else
 the machine does meets both. A ratio is formed within a round, ours over the other; what is printed
 is the median over the rounds, with the smallest and the largest, and the median of each side.
-Time is better below 1, the arithmetic rate near 1.
+Time is better below 1, the arithmetic rate near 1. On a machine that is busy with other things,
+--processor-time counts the seconds for which processors worked on it, not those that passed.
 """
 
 import argparse
@@ -48,7 +49,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few rounds, small inputs")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", default=[])
+    parser.add_argument(
+        "--processor-time", action="store_true", help="seconds of processors, not of the clock"
+    )
     options = parser.parse_args()
+    global clock
+    clock = "process_time" if options.processor_time else "perf_counter"
     print(
         f"{platform.machine()}, {os.cpu_count()} processors; CPU only; "
         f"Python {platform.python_version()}\n"
@@ -61,11 +67,14 @@ def main() -> None:
 
 # How everything is measured
 
+clock = "perf_counter"  # of the module time
+
 
 def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    now = getattr(time, clock)
+    started = now()
     work()
-    return time.perf_counter() - started
+    return now() - started
 
 
 def in_turn(rounds: int, ours: Callable[[], float], other: Callable[[], float]) -> list[tuple]:
@@ -165,6 +174,27 @@ def building(quick: bool) -> Iterator[str]:
         *builders, version = both_builders(name)
         pairs = in_turn(5 if quick else 15, *(lambda b=build: seconds(b) for build in builders))
         yield line(pairs, f"{name}, ours / {version}: building it, weights drawn", "≤ 1.05")
+
+
+def ready(quick: bool) -> Iterator[str]:
+    """From the first import of a fresh process to a network that could be used."""
+
+    def fresh(module: str, name: str) -> float:
+        code = (
+            f"from time import {clock} as now; start = now(); "
+            f"from {module} import {name}; {name}(); print(now() - start)"
+        )
+        run = [sys.executable, "-c", code]
+        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+    for name in ("resnet18", "resnet152"):
+        library = f"{other_library(name)}.models"
+        pairs = in_turn(
+            3 if quick else 9,
+            lambda n=name: fresh("resnet_lessons", n),
+            lambda n=name, m=library: fresh(m, n),
+        )
+        yield line(pairs, f"{name}, ours / {library}: from import to the network", "≤ 1.00")
 
 
 def memory(quick: bool) -> Iterator[str]:
@@ -411,6 +441,7 @@ MEASUREMENTS = {
     "networks": networks,
     "family": family,
     "building": building,
+    "ready": ready,
     "memory": memory,
     "training": training,
     "article": article,
