@@ -326,6 +326,15 @@ def test_the_eps_of_each_is_kept():
     assert frozen == kept and len(set(kept)) == 2
 
 
+def test_a_part_that_keeps_its_own_is_not_one_whose_name_only_begins_alike():
+    net = nn.Sequential()
+    for name in ("stage1", "stage10"):
+        net.add_module(name, nn.Sequential(nn.BatchNorm2d(2)))
+    freeze_batch_norm(net, but=["stage1"])
+    assert isinstance(net.stage1[0], nn.BatchNorm2d)
+    assert not isinstance(net.stage10[0], nn.BatchNorm2d)
+
+
 # What is refused
 
 

@@ -105,6 +105,15 @@ def test_the_original_is_copied_and_the_mode_kept():
         assert torch.equal(value, before[name])
 
 
+def test_batch_normalisations_keep_their_settings():
+    net = cifar_resnet(8, width=2)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = 1e-3, 0.03
+    kept = [(m.eps, m.momentum) for m in inflate(net).modules() if isinstance(m, nn.BatchNorm3d)]
+    assert len(kept) > 5 and set(kept) == {(1e-3, 0.03)}
+
+
 def test_every_weight_learns():
     net, _ = made("6n+2")
     inflated = inflate(net).train()
