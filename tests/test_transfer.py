@@ -279,11 +279,10 @@ def test_no_class_is_in_both_tasks_and_every_one_in_one(name, target, source, ti
     assert len(target) == 4 and EXPERIMENTS[name].data().class_names == target
     asked = []
     real = experiments.pretrained
-    monkeypatch.setattr(
-        experiments, "pretrained", lambda *arguments: asked.append(arguments) or real(*arguments)
-    )
     tuned = [t for t in EXPERIMENTS[name].trainings if t.net == "fine-tuned, 20 images"]
-    tuned[1].build(1, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiments, "pretrained", lambda *a: asked.append(a) or real(*a))
+        tuned[1].build(1, 4)
     assert asked == [(1, source)] and len(tuned) == 5
 
 
