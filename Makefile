@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks results bench badges clean FORCE
+.PHONY: help lab test notebooks grading results bench kill-table badges clean FORCE
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser", TORCH_BACKEND=cpu)
 	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
@@ -19,11 +19,16 @@ test: .venv/grading  ## check style, run all tests (TEST_ARGS="-k shapes")
 notebooks: .venv/grading  ## make lessons and exercises from notebooks/source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
 
+grading: .venv/grading  ## add nbgrader and otter to the environment
+
 results: .venv/installed  ## train what results/ still lacks (NAME=degradation-mini)
 	$(VENV) -m resnet_lessons.sweep $(or $(NAME),degradation-mini)
 
 bench: .venv/installed  ## measure this machine
 	$(VENV) tools/bench.py
+
+kill-table: .venv/installed  ## which wrong answers to the exercises are caught, and whether right ones are accepted
+	$(VENV) tools/kill_table.py $(ONLY)
 
 badges:  ## point every badge at your copy on GitHub (REPO=owner/name)
 	$(PYTHON) tools/set_repository.py $(REPO)

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from build_notebooks import ROOT, build, build_whole, execute, name_of, notebook_path, sources
-from exercise_sheets import header, without_solutions
+from exercise_sheets import header, readme_row, without_solutions
 from resnet_lessons import checks
 from resnet_lessons.checks import EXERCISES
 
@@ -60,6 +60,13 @@ def test_an_exercise_has_answers_then_one_check_then_hints(source):
         after = "\n".join(cell.source for cell in cells[cells.index(check) + 1 :])
         assert "<details><summary>Hint 1</summary>" in after, number
         assert after.count("<details>") == after.count("</details>")
+
+
+@every_sheet
+def test_the_readme_lists_the_sheet_with_its_minutes_and_points(source):
+    rows = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    row = readme_row(source.stem, build_whole(source))
+    assert row in rows, f"In README.md, under The exercises, write:\n{row}"
 
 
 @every_sheet

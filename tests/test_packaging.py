@@ -220,7 +220,7 @@ def course(tmp_path):
 
 def test_make_alone_lists_the_targets(course):
     listed = course.make().stdout
-    for target in ("lab", "test", "notebooks", "bench", "badges", "clean"):
+    for target in ("lab", "test", "notebooks", "bench", "kill-table", "badges", "clean"):
         assert f"make {target} " in listed
 
 

@@ -48,6 +48,17 @@ def with_headers(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def readme_row(name: str, notebook: NotebookNode) -> str:
+    """The line of the README's table for a sheet: link, exercises, minutes, points."""
+    text = "\n".join(cell.source for cell in notebook.cells)
+    title = re.match(r"# Exercises \S+ · (.*)", text)[1]
+    found = [exercise for exercise in EXERCISES.values() if header(exercise) in text]
+    minutes, points = (sum(getattr(e, key) for e in found) for key in ("minutes", "points"))
+    tasks = "; ".join(exercise.title.rstrip(".?") for exercise in found)
+    link = f"[{title}](notebooks/exercises/{name}.ipynb)"
+    return f"| {name[:2]} | {link} | {tasks} | {minutes} min | {points} |"
+
+
 def without_solutions(notebook: NotebookNode) -> NotebookNode:
     """A copy of a sheet with `...` where its solutions stood, by nbgrader's own preprocessor.
 

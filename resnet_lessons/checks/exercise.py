@@ -1,5 +1,7 @@
 """An exercise, and the probes that judge an answer to it, from coarse to subtle."""
 
+import contextlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -73,17 +75,28 @@ class Exercise:
             print(verdict)
         return round(self.points * verdict.share, 2)
 
+    def require(self, answer: object, passed: int, seed: int = 0) -> None:
+        """Let the first `passed` of all probes judge an answer, as a test does.
+
+        Raises:
+            AssertionError: it does not pass them; the message is the verdict.
+        """
+        verdict = self.judge(Answer(answer), self.probes[:passed], seed)
+        if not verdict.right:
+            raise AssertionError(str(verdict))
+
     def judge(self, answer: Answer, probes: list[Probe], seed: int = 0) -> Verdict:
         """Let `probes` look at the answer, one after the other, until one fails.
 
         The random numbers of a probe are determined by `seed` and its place; the caller's random
-        state stays as it is.
+        state stays as it is. What the answer writes to stderr is dropped.
         """
         heading = f"{self.number} {self.title}"
         for place, probe in enumerate(probes):
             told = (heading, "wrong", place, len(probes), probe.name)
             try:
-                with torch.random.fork_rng([]):
+                # A warning on stderr is no verdict, but nbgrader would take it for a failure.
+                with torch.random.fork_rng([]), contextlib.redirect_stderr(io.StringIO()):
                     torch.manual_seed(1000 * seed + self.probes.index(probe))
                     probe.look(answer)
             except NotAttempted as error:
