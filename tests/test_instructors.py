@@ -31,7 +31,7 @@ def test_every_block_of_commands_is_run_by_a_test():
 
 def test_files_that_it_names_are_there():
     for path in re.findall(r"`((?:notebooks|resnet_lessons|tests|tools)/[\w./]+)`", TEXT):
-        assert (ROOT / path).exists(), path
+        assert (ROOT / path).exists() or "NN_" in path, path
     for file, heading in re.findall(r"\]\(([\w.]*)#([\w-]+)\)", TEXT):
         headings = re.findall(r"^#+ (.*)$", (ROOT / (file or "INSTRUCTORS.md")).read_text(), re.M)
         assert heading in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
@@ -39,7 +39,7 @@ def test_files_that_it_names_are_there():
 
 @NEEDED
 def test_badges_point_at_the_fork_and_what_is_installed_is_not_installed_again(course):
-    said = run(course, "badges", "install")
+    said = run(course, "install", "badges")
     assert repository(course) == "ada/resnet_lessons"
     assert "files now point at https://github.com/ada/resnet_lessons" in said
     assert "uv pip install" not in said

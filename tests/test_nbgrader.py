@@ -12,7 +12,7 @@ from traitlets.config.loader import PyFileConfigLoader
 from build_course import main
 from build_notebooks import build, build_whole, sources, write
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.slow]
 LEARNERS = [*ANSWERS, "untouched"]
 SOURCE = next(source for source in sources() if source.match(f"exercises/{NAME}.md"))
 

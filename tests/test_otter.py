@@ -9,25 +9,23 @@ from submissions import EXPECTED, NAME, POINTS, submission
 
 from build_notebooks import build, build_whole, sources, write
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.slow]
 SOURCE = next(source for source in sources() if source.match(f"exercises/{NAME}.md"))
 
 
 @pytest.fixture(scope="module")
 def assignment(tmp_path_factory):
-    """otter's folder after the commands of INSTRUCTORS.md, with what two learners handed in.
+    """otter's folder after the commands of INSTRUCTORS.md, with what one learner handed in.
 
-    `otter assign` grades a third, the solutions, and wants all points for them.
+    The learner took the course's committed sheet, which has no metadata of otter's. `otter assign`
+    itself grades the solutions, and wants all points for them.
     """
     lessons = copied(tmp_path_factory.mktemp("otter") / "lessons")
     folder = lessons.parent / "otter" / NAME
     assert "All autograder tests passed." in run(lessons, "otter-release")
-    given = nbformat.read(folder / "dist" / "student" / f"{NAME}.ipynb", as_version=4)
     (folder / "handed_in").mkdir()
-    # One of them is the course's committed sheet, without otter's metadata.
-    for learner, notebook in {"eve": given, "untouched": build(SOURCE)}.items():
-        path = folder / "handed_in" / f"{learner}.ipynb"
-        write(submission(notebook, build_whole(SOURCE), learner), path)
+    handed_in = submission(build(SOURCE), build_whole(SOURCE), "eve")
+    write(handed_in, folder / "handed_in" / "eve.ipynb")
     run(lessons, "otter-grade")
     return folder
 
@@ -48,17 +46,16 @@ def test_learners_get_the_visible_tests_in_a_folder(assignment):
             assert "hidden=False" in text and "expect" not in text
 
 
-@pytest.mark.parametrize("learner", ["eve", "untouched"])
-def test_every_probe_that_is_passed_gives_its_points(assignment, learner):
-    results = (assignment / "graded" / learner / "results.json").read_text(encoding="utf-8")
+def test_every_probe_that_is_passed_gives_its_points(assignment):
+    results = (assignment / "graded" / "eve" / "results.json").read_text(encoding="utf-8")
     tests = json.loads(results)["tests"]
     graded = [test for test in tests if "max_score" in test]
     assert {test["name"]: test["max_score"] for test in graded} == POINTS
-    assert {test["name"]: round(test["score"], 6) for test in graded} == EXPECTED[learner]
+    assert {test["name"]: round(test["score"], 6) for test in graded} == EXPECTED["eve"]
     told = "\n".join(test["output"] for test in tests)
-    if learner == "eve":
-        assert "✗ 3.1 Which shortcut does it need?: other numbers" in told
-        assert "Hint: Decide by comparing the arguments, not by a list of known cases." in told
-        assert "the convolution has a bias" in told
+    # the hidden probe, which her own check did not look at: its words, not its code
+    assert "✗ 3.1 Which shortcut does it need?: other numbers (3 of 4 probes passed)" in told
+    assert "Hint: Decide by comparing the arguments, not by a list of known cases." in told
+    assert "the convolution has a bias" in told
     assert "○ 3.5 Start as the identity: not attempted yet" in told
     assert "randint" not in told and "expect." not in told
