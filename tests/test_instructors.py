@@ -10,7 +10,7 @@ from submissions import NAME
 from build_notebooks import sources
 
 TEXT = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
-HERE = {"badges", "install", "grade", "kill-table", "edit-prose", "add-exercise"}
+HERE = {"badges", "install", "kill-table", "edit-prose", "add-exercise"}
 
 
 @pytest.fixture
