@@ -42,6 +42,7 @@ class Exercise:
         minutes: a learner needs about that long.
         points: of the exercise as a whole; the share of probes that are passed in a row counts.
         why: what it is for, in a sentence.
+        answer: what the sheet's check line judges, a name as a rule; "" if it is `name`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Exercise:
     minutes: int
     points: int
     why: str
+    answer: str = ""
     probes: list[Probe] = field(default_factory=list)
 
     def probe(

@@ -242,6 +242,7 @@ residual_block = Exercise(
     minutes=20,
     points=10,
     why="All networks of the later lessons are made of it.",
+    answer="ResidualBlock",
 )
 
 

@@ -1,0 +1,236 @@
+"""Running the cells of a notebook that may be damaged: as much of it as can be run is run.
+
+There is no IPython here: lines with `%` or `!` do nothing. A cell goes statement by statement, and
+one that fails does not stop those after it: answers are judged by what they do, not by whether all
+the rest of a notebook works.
+"""
+
+import __future__
+
+import ast
+import builtins
+import linecache
+import math
+import re
+import sys
+import types
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import nn
+from torch.nn import functional
+
+import resnet_lessons
+from resnet_lessons.grading.timing import TimeLimit, limited
+
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+# A cell magic that runs the rest of its cell as Python.
+PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "python", "python3", "debug"}
+MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}|[\w., ]+=\s*[%!].*)$")
+CONTINUED = ("else", "elif", "except", "finally", ")", "]", "}", "#")
+LONGEST = 300
+
+
+@dataclass
+class Failure:
+    """A statement that failed: in which cell, how, and what would run it again."""
+
+    cell: int
+    sentence: str
+    code: types.CodeType | None = None
+    missing: bool = False  # because of a name that a later cell may define
+
+
+def supplied() -> dict[str, object]:
+    """What a sheet's first cell imports, for a notebook that has lost that cell."""
+    known = {name: getattr(resnet_lessons, name) for name in resnet_lessons.__all__}
+    known.update(
+        resnet_lessons=resnet_lessons,
+        torch=torch,
+        nn=nn,
+        functional=functional,
+        F=functional,
+        np=numpy,
+        math=math,
+        checks=sys.modules["resnet_lessons.checks"],
+        get_ipython=lambda: Silent(),
+        display=lambda *things, **settings: None,
+    )
+    return known
+
+
+class Silent:
+    """Takes any call and any attribute, and does nothing: IPython where none is."""
+
+    def __getattr__(self, name: str) -> "Silent":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *args: object, **kwargs: object) -> "Silent":
+        return self
+
+
+class Notebook:
+    """The state that cells share.
+
+    Attributes:
+        failures: what did not work, in order.
+        answers: for each name of interest the things it has stood for, in order.
+    """
+
+    def __init__(self, names: list[str], seconds: float) -> None:
+        """`names`: expressions to look for; `seconds`: for each statement."""
+        self.seconds = seconds
+        self.main = types.ModuleType("__main__")
+        # Behind the learner's own names, where it hides none of them and is no answer.
+        self.main.__builtins__ = {**vars(builtins), **supplied()}
+        sys.modules["__main__"] = self.main
+        self.failures: list[Failure] = []
+        self.answers: dict[str, list[object]] = {name: [] for name in names}
+
+    def run(self, number: int, source: str) -> None:
+        """Run a cell; nothing that it does raises here."""
+        flags = 0
+        for text, tree in parts(source):
+            filename = f"<cell {number}, line {1 + len(linecache.cache)}>"
+            linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+            if isinstance(tree, SyntaxError):
+                self.failures.append(Failure(number, in_a_sentence(tree)))
+                continue
+            overtime = False
+            for node in tree.body:
+                flags |= _future(node)
+                if not overtime or isinstance(node, DEFINITIONS):
+                    overtime |= self._statement(number, node, filename, flags)
+        self._note()
+
+    def again(self) -> None:
+        """Run once more, in order, what failed for want of a name, as long as that helps."""
+        waiting = len(self.failures) + 1
+        while waiting > (waiting := sum(failure.missing for failure in self.failures)):
+            failures, self.failures = self.failures, []
+            for failure in failures:
+                if failure.missing:
+                    self._execute(failure.cell, failure.code)
+                else:
+                    self.failures.append(failure)
+            self._note()
+
+    def _statement(self, number: int, node: ast.stmt, filename: str, flags: int) -> bool:
+        try:
+            module = ast.Module([node], [])
+            code = compile(module, filename, "exec", flags, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            self.failures.append(Failure(number, in_a_sentence(error)))
+            return False
+        return self._execute(number, code)
+
+    def _execute(self, number: int, code: types.CodeType) -> bool:
+        """Run a statement; whether it ran out of time."""
+        try:
+            with limited(self.seconds):
+                exec(code, self.main.__dict__)
+        except BaseException as error:
+            missing = isinstance(error, NameError)
+            self.failures.append(Failure(number, in_a_sentence(error), code, missing))
+            return isinstance(error, TimeLimit)
+        return False
+
+    def _note(self) -> None:
+        for name, things in self.answers.items():
+            thing = self.evaluate(name)
+            if thing is not None and not (things and things[-1] is thing):
+                things.append(thing)
+
+    def evaluate(self, expression: str) -> object:
+        """What an expression of names stands for; None where there is no such thing."""
+        try:
+            return eval(expression, {"__builtins__": {}}, self.main.__dict__)
+        except Exception:
+            return None
+
+
+def parts(source: str) -> list[tuple[str, ast.Module | SyntaxError]]:
+    """A cell as Python, whole; or in pieces, where the whole cannot be read."""
+    source = source.replace("\r\n", "\n").replace("\x00", "")
+    try:
+        return [(source, ast.parse(source))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        source = without_magics(source)
+    whole = _parsed(source)
+    if isinstance(whole, ast.Module):
+        return [(source, whole)]
+    pieces = [(piece, _parsed(piece)) for piece in split(source)]
+    return pieces if len(pieces) > 1 else [(source, whole)]
+
+
+def _parsed(text: str) -> ast.Module | SyntaxError:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError) as error:
+        return SyntaxError(f"too deeply nested to be read ({type(error).__name__})")
+
+
+def without_magics(source: str) -> str:
+    """The cell with `pass` for every line that only IPython understands."""
+    first, _, rest = source.lstrip().partition("\n")
+    if first.startswith("%%"):
+        words = first[2:].split()
+        return without_magics(rest) if words and words[0] in PYTHON_MAGICS else ""
+    return "\n".join(MAGIC.sub(r"\1pass", line) for line in source.split("\n"))
+
+
+def split(source: str) -> list[str]:
+    """The cell cut before each line that begins a statement at its left edge."""
+    pieces: list[list[str]] = [[]]
+    decorated = False
+    for line in source.split("\n"):
+        begins = bool(line) and not line[0].isspace() and not line.startswith(CONTINUED)
+        if begins and not decorated:
+            pieces.append([])
+        if line.strip():
+            decorated = line.startswith("@")
+        pieces[-1].append(line)
+    return [text for piece in pieces if (text := "\n".join(piece)).strip()]
+
+
+def _future(node: ast.stmt) -> int:
+    """The flag of `from __future__ import …`, which holds for the rest of its cell."""
+    if not isinstance(node, ast.ImportFrom) or node.module != "__future__":
+        return 0
+    flags = 0
+    for alias in node.names:
+        flags |= getattr(getattr(__future__, alias.name, None), "compiler_flag", 0)
+    return flags
+
+
+def in_a_sentence(error: BaseException) -> str:
+    """The error's name, message and line, in one line."""
+    if isinstance(error, TimeLimit):
+        return f"stopped: {error}"
+    if isinstance(error, SystemExit):
+        return "SystemExit: the cell calls `sys.exit` or the like"
+    try:
+        message = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
+    except Exception:  # a `__str__` of the learner's own
+        message = ""
+    line = _line(error)
+    message = message if len(message) <= LONGEST else f"{message[:LONGEST]} …"
+    said = f"{type(error).__name__}: {message}".rstrip(": ")
+    return f"{said} (in the line `{line[:LONGEST]}`)" if line else said
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return (error.text or "").strip()
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name.startswith("<cell "):
+            line = linecache.getline(name, trace.tb_lineno).strip() or line
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,178 @@
+"""A worker sees a small world: Python, the package, and a folder of its own.
+
+On Linux, where the kernel allows it (as root, or with user namespaces), the process enters
+namespaces without network and other processes, and a root folder made for it, read-only but for
+its own folder, which lies in memory. Anywhere else, and besides, an audit hook refuses network,
+processes, and writing outside the folder: a fence for honest code, which a determined cheat climbs.
+"""
+
+import contextlib
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import resnet_lessons
+
+NOBODY = 65534
+NEW = 0x00020000 | 0x08000000 | 0x20000000 | 0x40000000  # mounts, IPC, processes, network
+NEW_USER = 0x10000000
+BIND, RECURSIVE, PRIVATE, REMOUNT, READ_ONLY = 4096, 16384, 1 << 18, 32, 1
+NOSUID, NODEV = 2, 4
+SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/nix/store")
+FILES = ("/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/zero", "/dev/urandom")
+HOME = "/home/learner"
+
+
+def needed() -> list[Path]:
+    """The folders that a worker reads: the system's libraries, Python, torch, the package."""
+    package = Path(resnet_lessons.__file__).parent
+    root = package.parent
+    wanted = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
+    # Any other folder on the path may hold anything, submissions and grades included.
+    wanted += [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+    wanted += [package, root / "results"]
+    own = [Path(path).absolute() for path in (*SYSTEM, *wanted)]
+    return sorted({p for path in own for p in (path, path.resolve()) if p.exists()})
+
+
+def enter(jail: Path, size: int) -> None:
+    """Move this process, which must be root or may make user namespaces, into `jail` for good.
+
+    Its children live there without network, without sight of other processes, and can write
+    `size` bytes into HOME. Call `drop` in the child before anything else.
+
+    Raises:
+        OSError: the kernel does not allow it.
+    """
+    user, group = os.geteuid(), os.getegid()
+    unshare(NEW if user == 0 else NEW | NEW_USER)
+    if user != 0:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    mount("none", "/", None, RECURSIVE | PRIVATE)
+    mount("tmpfs", jail, "tmpfs", NOSUID | NODEV, f"size={size},nr_inodes=4096,mode=755")
+    for path in needed():
+        _show(path, jail)
+    for path in map(Path, FILES):
+        if path.exists():
+            _show(path, jail)
+    (jail / "proc").mkdir()
+    (jail / "tmp").symlink_to(HOME)
+    home = jail / HOME[1:]
+    home.mkdir(parents=True)
+    home.chmod(0o700)
+    os.chown(home, *((NOBODY, NOBODY) if user == 0 else (user, group)))
+    os.chroot(jail)
+    os.chdir("/")
+
+
+def _show(path: Path, jail: Path) -> None:
+    """Let the jail have `path` where it is, to read."""
+    place = jail / str(path)[1:]
+    inside = [parent for parent in path.parents if (jail / str(parent)[1:]).is_mount()]
+    if place.exists() or any(parent != Path("/") for parent in inside):
+        return  # it came with a folder above it
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        place.symlink_to(path.readlink())
+        return
+    place.mkdir() if path.is_dir() else place.touch()
+    mount(path, place, None, BIND | RECURSIVE)
+    if not str(path).startswith("/dev/"):
+        mount("none", place, None, BIND | REMOUNT | READ_ONLY | _locked(place))
+
+
+def _locked(place: Path) -> int:
+    """The flags of a mount that may not be taken from it when it becomes read-only."""
+    has = os.statvfs(place).f_flag
+    return has & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_RELATIME)
+
+
+def drop() -> None:
+    """Be nobody, in the world that the parent has made, and with no way back.
+
+    Raises:
+        OSError: the kernel does not allow it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with contextlib.suppress(OSError):  # in some containers; then there is no /proc
+        mount("proc", "/proc", "proc", NOSUID | NODEV)
+    if os.geteuid() == 0:
+        be_nobody()
+    else:  # the rights over its own namespace, too
+        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+        _checked(libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    _checked(libc.prctl(38, 1, 0, 0, 0), "no new privileges")
+    _checked(libc.prctl(1, 9, 0, 0, 0), "end with the parent")
+    os.chdir(HOME)
+
+
+def be_nobody() -> None:
+    """From root to a user without rights."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def unshare(flags: int) -> None:
+    _checked(ctypes.CDLL(None, use_errno=True).unshare(flags), "unshare")
+
+
+def mount(source: object, place: object, kind: str | None, flags: int, data: str = "") -> None:
+    encoded = [None if x is None else os.fsencode(str(x)) for x in (source, place, kind)]
+    call = ctypes.CDLL(None, use_errno=True).mount
+    call.argtypes = (*(ctypes.c_char_p,) * 3, ctypes.c_ulong, ctypes.c_char_p)
+    _checked(call(*encoded, flags, data.encode() or None), f"mount {place}")
+
+
+def hide_memory() -> None:
+    """On Linux: no other process of this user reads or stops at this one's memory."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+# --- the fence, on every platform ---
+
+NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"}
+NETWORK |= {"socket.sendto", "socket.sendmsg", "urllib.Request", "ftplib.connect"}
+PROCESSES = {"os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn"}
+PROCESSES |= {"subprocess.Popen", "os.startfile", "os.kill", "os.killpg", "signal.pthread_kill"}
+CHANGES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.link"}
+CHANGES |= {"os.symlink", "os.truncate", "os.utime", "shutil.rmtree", "shutil.move"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def fence(folder: Path) -> None:
+    """Refuse, in this process, network, processes, and changes of files outside `folder`."""
+    folder, nothing = os.path.realpath(folder), os.devnull
+
+    def outside(path: object) -> bool:
+        if isinstance(path, int):
+            return False
+        place = os.path.realpath(os.fsdecode(path))
+        return place != nothing and place != folder and not place.startswith(folder + os.sep)
+
+    def watch(event: str, args: tuple) -> None:
+        if event == "open":
+            path, mode, flags = args
+            writes = set(mode) & set("wax+") if isinstance(mode, str) else flags & WRITING
+            if writes and path is not None and outside(path):
+                raise PermissionError("while grading, files are written in the current folder only")
+        elif event in CHANGES:
+            paths = args[:2] if event in ("os.rename", "os.link", "os.symlink") else args[:1]
+            if any(path is not None and outside(path) for path in paths):
+                raise PermissionError("while grading, files are changed in the current folder only")
+        elif event in NETWORK:
+            raise PermissionError("there is no network while a notebook is graded")
+        elif event in PROCESSES:
+            raise PermissionError("no other processes are started while a notebook is graded")
+
+    sys.addaudithook(watch)

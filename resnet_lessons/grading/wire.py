@@ -1,0 +1,228 @@
+"""Plain values between two processes of which one trusts the other with nothing.
+
+A frame is eight bytes (the lengths of what follows, big-endian), a header in JSON, and the raw
+bytes of the tensors that the header describes. Modules travel as numbers. Reading a frame builds
+numbers, words, containers, tensors, and the few records of `resnet_lessons.checks`: nothing else.
+"""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from math import prod
+
+import torch
+from torch import Tensor
+
+from resnet_lessons.checks.answers import Module, Run
+from resnet_lessons.checks.tracing import Operation
+from resnet_lessons.checks.watching import Call
+
+RECORDS = {kind.__name__: kind for kind in (Run, Operation, Call)}
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.bool, torch.complex64, torch.complex128),
+    )
+}
+MOST_WORDS = 4 << 20
+MOST_NUMBERS = 256 << 20
+SMALLEST = 1e-3  # a timeout of 0 would mean "do not wait at all"
+
+
+class Lost(Exception):
+    """Nothing more can be expected from the other side; the message says why."""
+
+
+class Ended(Lost):
+    """The other process is gone."""
+
+
+class TimeIsUp(Lost):
+    """It did not answer in time."""
+
+
+class Over(TimeIsUp):
+    """There was no time left to ask it."""
+
+
+class Broken(Lost):
+    """It sent what no honest process sends."""
+
+
+Number = Callable[[Module], int]
+Known = Callable[[int], Module]
+
+
+def write(value: object, number: Number) -> bytes:
+    """The frame of a value; `number` gives the number by which the other side knows a module.
+
+    Raises:
+        TypeError: the value holds something that is not plain.
+    """
+    tensors: list[Tensor] = []
+    said = _said(value, tensors, number)
+    about = [[str(t.dtype).removeprefix("torch."), list(t.shape)] for t in tensors]
+    header = json.dumps({"value": said, "tensors": about}).encode()
+    body = b"".join(map(_bytes, tensors))
+    return struct.pack(">II", len(header), len(body)) + header + body
+
+
+def _said(value: object, tensors: list[Tensor], number: Number) -> object:
+    """The value in JSON: what is no number or word is a list whose first item tells its kind."""
+    again = lambda item: _said(item, tensors, number)  # noqa: E731
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, Tensor):
+        tensors.append(_dense(value))
+        return ["tensor", len(tensors) - 1]
+    if isinstance(value, Module):
+        return ["module", number(value)]
+    if isinstance(value, tuple | list | set):
+        kind = next(k for k in (tuple, list, set) if isinstance(value, k))
+        return [kind.__name__, *map(again, value)]
+    if isinstance(value, dict):
+        return ["dict", *([again(key), again(item)] for key, item in value.items())]
+    name = type(value).__name__
+    if RECORDS.get(name) is type(value):
+        return ["record", name, {f.name: again(getattr(value, f.name)) for f in fields(value)}]
+    if isinstance(value, bool | int | float | str):  # NumPy's float64, an enumeration, …
+        plain = next(k for k in (bool, int, float, str) if isinstance(value, k))
+        return plain(value)
+    raise TypeError(f"A {name} is no plain value.")
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype not in DTYPES.values():
+        raise TypeError(f"A tensor of {tensor.dtype} is no plain value.")
+    return tensor.resolve_conj().resolve_neg().contiguous()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def read(header: bytes, body: bytes, known: Known) -> object:
+    """The value in a frame; `known` gives the module that a number stands for.
+
+    Raises:
+        Broken: the frame holds anything but such a value.
+    """
+    try:
+        told = json.loads(header)
+        tensors, start = [], 0
+        for name, shape in told["tensors"]:
+            dtype, shape = DTYPES[name], tuple(map(_size, shape))
+            end = start + dtype.itemsize * prod(shape)
+            tensors.append(_tensor(body[start:end], dtype, shape))
+            start = end
+        if start != len(body):
+            raise ValueError("The tensors have another length than told.")
+        return _meant(told["value"], tensors, known)
+    except Lost:
+        raise
+    except Exception as error:  # whatever a liar makes of it, RecursionError included
+        raise Broken(f"It sent what cannot be read ({type(error).__name__}).") from None
+
+
+def _size(number: object) -> int:
+    if type(number) is not int or not 0 <= number <= MOST_NUMBERS:
+        raise ValueError(number)
+    return number
+
+
+def _tensor(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    if len(data) != dtype.itemsize * prod(shape):
+        raise ValueError("A tensor has another length than told.")
+    if not data:
+        return torch.empty(shape, dtype=dtype)
+    raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    if dtype is torch.bool:  # any other byte than 0 and 1 is undefined behaviour
+        return (raw != 0).reshape(shape)
+    return raw.view(dtype).reshape(shape)
+
+
+def _meant(said: object, tensors: list[Tensor], known: Known) -> object:
+    again = lambda item: _meant(item, tensors, known)  # noqa: E731
+    if not isinstance(said, list):
+        if said is None or type(said) in (bool, int, float, str):
+            return said
+        raise ValueError("A kind is missing.")
+    kind, *items = said
+    if kind == "tensor":
+        return tensors[_size(items[0])]
+    if kind == "module":
+        return known(_size(items[0]))
+    if kind in ("tuple", "list", "set"):
+        return {"tuple": tuple, "list": list, "set": set}[kind](map(again, items))
+    if kind == "dict":
+        return {again(key): again(item) for key, item in items}
+    if kind == "record":
+        name, values = items
+        return _record(RECORDS[name], {key: again(item) for key, item in values.items()})
+    raise ValueError(f"{kind!r} is no kind of value.")
+
+
+def _record(kind: type, values: dict[str, object]) -> object:
+    """A record whose fields are of the kinds that the probes rely on."""
+    record = kind(**values)
+    if kind is Run and not isinstance(record.output, Tensor):
+        raise TypeError("A run gives a tensor.")
+    if kind is Operation:
+        whole = (record.output, *record.inputs, *record.shape)
+        if not isinstance(record.name, str) or any(type(number) is not int for number in whole):
+            raise TypeError("An operation is known by whole numbers.")
+    return record
+
+
+class Channel:
+    """One end of a socket; every call says how long it may take."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+
+    def send(self, frame: bytes, seconds: float | None = None) -> None:
+        """Raises: Lost."""
+        try:
+            self.end.settimeout(seconds and max(seconds, SMALLEST))
+            self.end.sendall(frame)
+        except TimeoutError:
+            raise TimeIsUp("It did not take what it was sent.") from None
+        except OSError:
+            raise Ended("The process has ended.") from None
+
+    def receive(self, seconds: float | None = None) -> tuple[bytes, bytes]:
+        """Header and body of the next frame. Raises: Lost."""
+        until = None if seconds is None else time.monotonic() + seconds
+        words, numbers = struct.unpack(">II", self._exactly(8, until))
+        if words > MOST_WORDS or numbers > MOST_NUMBERS:
+            raise Broken(f"It sent more than {MOST_NUMBERS >> 20} MiB at once.")
+        return self._exactly(words, until), self._exactly(numbers, until)
+
+    def _exactly(self, count: int, until: float | None) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeIsUp("It did not answer in time.")
+            try:
+                self.end.settimeout(left and max(left, SMALLEST))
+                part = self.end.recv(min(count - len(parts), 1 << 20))
+            except TimeoutError:
+                continue  # and say so above
+            except OSError:
+                part = b""
+            if not part:
+                raise Ended("The process has ended.")
+            parts += part
+        return bytes(parts)
+
+    def close(self) -> None:
+        self.end.close()
