@@ -1,5 +1,6 @@
 """Grading one submission: workers come and go, the verdicts are made here."""
 
+import contextlib
 import re
 import time
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,7 @@ from resnet_lessons.grading.remote import Connection, RemoteAnswer, told
 from resnet_lessons.grading.serving import ForkServer, Spawner, Worker
 from resnet_lessons.grading.sheets import expressions, sheets
 from resnet_lessons.grading.wire import Lost
+from resnet_lessons.grading.worker import OFTEN
 
 MOST_WORKERS = 8  # for one submission; each new one leaves out the cell that ended the last
 MOST_VERSIONS = 4  # of an answer that are looked at, where the last is not attempted
@@ -95,13 +97,9 @@ def _verdict(run: "_Run", exercise: Exercise, places: list[str], seed: int) -> V
 def _judged(run: "_Run", exercise: Exercise, name: str, place: int, seed: int) -> Verdict:
     if run.versions(name) is None:  # the version before ended the worker, and no other came up
         heading = f"{exercise.number} {exercise.title}"
-        return Verdict(
-            heading, "wrong", 0, len(exercise.probes), "it can be graded", run.excuse()
-        )
-    try:
+        return Verdict(heading, "wrong", 0, len(exercise.probes), "it can be graded", run.excuse())
+    with contextlib.suppress(Lost, Wrong, NotAttempted, Broke):  # the first probe will say more
         run.connection.ask("choose", name=name, place=place, seed=seed % 2**31)
-    except (Lost, Wrong, NotAttempted, Broke):
-        pass  # the first probe will say what is wrong
     return exercise.judge(RemoteAnswer(run.connection), exercise.probes, seed)
 
 
@@ -116,6 +114,7 @@ class _Run:
         self.left_out: dict[int, str] = {}  # cells that ended a worker, and how
         self.told: list[tuple[int, str]] = []  # what other cells failed with
         self.about: dict[str, object] = {}
+        self.wants = tuple(name for name in OFTEN if any(name in cell for cell in cells))
         self.worker: Worker | None = None
         self.workers = 0
 
@@ -159,7 +158,7 @@ class _Run:
 
     def _begin(self) -> None:
         """Start a worker and let it run the cells; one that stops it is left out from then on."""
-        self.worker = self.server.start(self.limits)
+        self.worker = self.server.start(self.limits, self.wants)
         step, failures = self.limits.step, []
         try:
             begun = time.monotonic()
@@ -185,7 +184,7 @@ class _Run:
 
 
 def _checked(failures: object, cells: int) -> list[tuple[int, str]]:
-    """What a worker tells of its cells, as far as it can be so; it is shown, and believed by none."""
+    """What a worker tells of its cells, as far as that can be: it is shown, and counts for nothing."""
     if not isinstance(failures, list):
         return []
     told = [f for f in failures[: 2 * cells + 100] if isinstance(f, tuple) and len(f) == 2]

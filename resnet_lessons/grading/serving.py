@@ -83,15 +83,15 @@ class ForkServer:
             _as_child(lambda: self._serve(other))
         other.close()
 
-    def start(self, limits: Limits) -> Worker:
-        """A worker, shut in as well as this machine allows."""
+    def start(self, limits: Limits, wants: tuple[str, ...] = ()) -> Worker:
+        """A worker, shut in as well as this machine allows; `wants` of `OFTEN` will be imported."""
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         if self.mode == "nobody":
             os.chown(folder, isolation.NOBODY, isolation.NOBODY)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        order = json.dumps({"folder": str(folder), "limits": asdict(limits)}).encode()
+        order = {"folder": str(folder), "limits": asdict(limits), "wants": wants}
         with theirs:
-            socket.send_fds(self.control, [order], [theirs.fileno()])
+            socket.send_fds(self.control, [json.dumps(order).encode()], [theirs.fileno()])
         pid = int(self.control.recv(20))
         return Worker(ours, lambda: _kill_group(pid), folder, limits)
 
@@ -103,20 +103,24 @@ class ForkServer:
     def _serve(self, control: socket.socket) -> None:
         self.control.close()
         silence()
-        warm_up_more()
         gc.freeze()  # what is never collected is never copied, either
+        alive: set[int] = set()
         while True:
             order, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
+            alive = {pid for pid in alive if os.waitpid(pid, os.WNOHANG)[0] == 0}
             if not order:  # the judge is gone
+                for pid in alive:
+                    _kill_group(pid)
+                    os.waitpid(pid, 0)
                 return
+            order = json.loads(order)
+            warm_up_more(order["wants"])
             pid = os.fork()
             if pid == 0:
                 control.close()
                 end = socket.socket(fileno=descriptors[0])
-                _as_child(lambda order=order, end=end: _work(self.mode, json.loads(order), end))
+                _as_child(lambda order=order, end=end: _work(self.mode, order, end))
+            alive.add(pid)
             os.close(descriptors[0])
             control.send(str(pid).encode())
 
@@ -203,7 +207,7 @@ class Spawner:
 
     mode = "plain"
 
-    def start(self, limits: Limits) -> Worker:
+    def start(self, limits: Limits, wants: tuple[str, ...] = ()) -> Worker:
         """A worker, with what limits the platform has."""
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         ours, theirs = socket.socketpair()

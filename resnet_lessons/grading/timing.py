@@ -11,7 +11,7 @@ class TimeLimit(BaseException):
     """The learner's code ran too long; no `except Exception` of theirs catches it."""
 
 
-class limited:  # noqa: N801 (it reads as a word: `with limited(3):`)
+class limited:
     """Raise TimeLimit in the block after `seconds` of processor time, or twice that on the clock.
 
     On Windows nothing is raised: there the judge ends the process.

@@ -22,6 +22,9 @@ from resnet_lessons.grading.cells import Notebook, in_a_sentence
 from resnet_lessons.grading.timing import TimeLimit, limited
 from resnet_lessons.grading.wire import Channel, Lost, read, write
 
+# Takes a second or more to import: done once for all workers, if a notebook has the word in it.
+OFTEN = {"torchvision": "torchvision", "matplotlib": "matplotlib.pyplot"}
+
 
 def serve(end: socket.socket, about: dict[str, object]) -> None:
     """Answer the judge at the other end until it hangs up.
@@ -141,12 +144,13 @@ def warm_up() -> None:
         importlib.import_module("torch.fx.experimental.symbolic_shapes")
 
 
-def warm_up_more() -> None:
-    """Import what some sheets import in their cells."""
+def warm_up_more(wants: list[str]) -> None:
+    """Import what the cells of some sheets import."""
     os.environ["MPLBACKEND"] = "Agg"
-    for name in ("torchvision", "matplotlib.pyplot"):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    for name in OFTEN:
+        if name in wants:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(OFTEN[name])
 
 
 def silence() -> None:
@@ -155,6 +159,8 @@ def silence() -> None:
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     os.close(nothing)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False, encoding="utf-8")
-    sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, encoding="utf-8")
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, closefd=False, encoding="utf-8")  # noqa: SIM115 (for good)
+        for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
