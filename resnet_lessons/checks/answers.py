@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import resnet_lessons
+from resnet_lessons.checks.borrowing import Borrowing
 from resnet_lessons.checks.pictures import drawn
 from resnet_lessons.checks.tracing import Operation, trace
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
@@ -36,19 +37,24 @@ class Answer:
 
     def __init__(self, thing: object) -> None:
         self._thing = thing
+        self._borrowing = Borrowing()
 
     def value(self) -> object:
         """The answer itself, where it is a plain value."""
         return _plain(self._attempted())
 
     def origins(self) -> set[str]:
-        """Module and name of the class and its bases, or of the function: `"__main__.Block"`."""
+        """Module and name of the class and its bases, or of the function: `"__main__.Block"`.
+
+        So, too, of the finished networks that it made or ran when it was called.
+        """
         thing = self._attempted()
         kinds = thing.__mro__ if isinstance(thing, type) else (thing, type(thing))
-        return {
+        named = {
             f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
             for kind in kinds
         }
+        return named | self._borrowing.names
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Call it, and see what it gives; a module comes back as a `Module`.
@@ -66,7 +72,8 @@ class Answer:
             )
         args = [_given(value) for value in args]
         kwargs = {name: _given(value) for name, value in kwargs.items()}
-        return _result(lambda: thing(*args, **kwargs))
+        with self._borrowing:
+            return _result(lambda: thing(*args, **kwargs))
 
     def keeps(self, *args: object, **kwargs: object) -> bool:
         """Call it, and say whether the tensors that it was given have kept their values."""
@@ -116,6 +123,7 @@ class Module:
     def __init__(self, net: nn.Module) -> None:
         self.net = net
         self._watch = Watch(net)
+        self._borrowing = Borrowing()
 
     def watch(self) -> None:
         """From now on note every call."""
@@ -162,7 +170,8 @@ class Module:
         """A forward pass that leaves statistics and mode as they are (lazy ones are drawn)."""
         mode = self.net.training
         try:
-            return self.net.eval()(x)
+            with self._borrowing:
+                return self.net.eval()(x)
         finally:
             self.net.train(mode)
 
@@ -180,6 +189,10 @@ class Module:
         """Name and class of every module inside: `("conv1", "torch.nn.modules.conv.Conv2d")`."""
         kinds = ((name, type(module)) for name, module in self.net.named_modules())
         return [(name, f"{kind.__module__}.{kind.__qualname__}") for name, kind in kinds]
+
+    def borrowed(self) -> set[str]:
+        """The finished networks that `prepare` and `run` saw at work inside."""
+        return self._borrowing.names
 
     @torch.no_grad()
     def load(self, values: dict[str, Tensor]) -> None:
@@ -202,7 +215,7 @@ class Module:
         self.net.zero_grad(set_to_none=True)
         leaf = x.clone().requires_grad_(gradient is not None)
         handed = leaf.clone()  # a leaf could not be changed in place, and this shall be seen
-        with torch.set_grad_enabled(gradient is not None):
+        with torch.set_grad_enabled(gradient is not None), self._borrowing:
             output = _called(lambda: self.net(handed, **kwargs))
         if not isinstance(output, Tensor):
             raise Wrong(f"It gives {_short(output)}, but a tensor is asked for.")

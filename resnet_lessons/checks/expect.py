@@ -104,7 +104,7 @@ def parameter_count(module: Module, right: int, wrong: Mapping[int, str] | None 
 
 def own_work(answer: Answer, module: Module | None = None, allowed: tuple[str, ...] = ()) -> None:
     """The class is the learner's own, and so is what it is made of, down to torch's layers."""
-    inside = {kind for _, kind in module.layers()} if module else set()
+    inside = {kind for _, kind in module.layers()} | module.borrowed() if module else set()
     for name in sorted(answer.origins() | inside):
         if name.startswith(FOREIGN) and name.rpartition(".")[2] not in allowed:
             raise Wrong(

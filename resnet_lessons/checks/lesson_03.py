@@ -124,6 +124,7 @@ def _padding_case(answer: Answer, shape: tuple[int, ...], out: int, stride: int)
 )
 def _(answer: Answer) -> None:
     _padding_case(answer, (2, 4, 6, 6), 7, 1)
+    expect.own_work(answer)
 
 
 @padding_shortcut.probe(
@@ -184,6 +185,7 @@ def _(answer: Answer) -> None:
     for height, width in ((8, 8), (7, 10)):
         seen = module.run(torch.randn(2, 12, height, width)).output
         expect.shape(seen, (2, 20, -(-height // 2), -(-width // 2)))
+    expect.own_work(answer, module)
 
 
 @projection_shortcut.probe(

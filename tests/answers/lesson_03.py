@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 import resnet_lessons
 from answers import right, wrong
+from resnet_lessons.blocks import PaddingShortcut
 
 # --- shortcut_kind ---
 
@@ -163,6 +164,11 @@ def _():
     return shortcut
 
 
+@wrong("padding_shortcut", "the course's own", "the channels are filled up", "PaddingShortcut")
+def _():
+    return lambda x, out, s: PaddingShortcut(x.shape[1], out, s)(x)
+
+
 # --- projection_shortcut ---
 
 
@@ -261,6 +267,11 @@ def _():
 @wrong("projection_shortcut", "normalised first", "its parameters", "parameters; expected")
 def _():
     return lambda i, o, s: nn.Sequential(nn.BatchNorm2d(i), nn.Conv2d(i, o, 1, s, bias=False))
+
+
+@wrong("projection_shortcut", "the course's own", "it gives the shape of F(x)", "BasicBlock")
+def _():
+    return lambda i, o, s: resnet_lessons.BasicBlock(i, o, s).downsample
 
 
 # --- residual_block ---
@@ -668,6 +679,32 @@ def _():
             return self.inner(x)
 
     return Block
+
+
+@wrong("residual_block", "hidden in a list", "it runs, and keeps the shape", "blocks.BasicBlock")
+def _():
+    class Block(nn.Module):
+        def __init__(self, i, o, stride=1):
+            super().__init__()
+            self.hidden = [resnet_lessons.BasicBlock(i, o, stride)]
+            for name, parameter in self.hidden[0].named_parameters():
+                self.register_parameter(name.replace(".", "_"), parameter)
+
+        def forward(self, x):
+            return self.hidden[0].forward(x)
+
+    return Block
+
+
+@wrong("residual_block", "under another name", "it runs, and keeps the shape", "blocks.BasicBlock")
+def _():
+    def build(self, i, o, stride=1):
+        nn.Module.__init__(self)
+        vars(self).update(vars(resnet_lessons.BasicBlock(i, o, stride)))
+
+    copied = {**vars(resnet_lessons.BasicBlock), "__init__": build}
+    copied.update(__module__="__main__", __qualname__="ResidualBlock")
+    return type("ResidualBlock", (nn.Module,), copied)
 
 
 @wrong("residual_block", "an instance, no class", "it runs, and keeps the shape", "stops with")
