@@ -23,6 +23,7 @@ from resnet_lessons.grading.submissions import collect
 
 
 def parser() -> argparse.ArgumentParser:
+    """What the command line may say."""
     made = argparse.ArgumentParser(
         prog="python -m resnet_lessons.grade",
         description="Grade notebooks with exercises, each shut in a process of its own.",
@@ -88,6 +89,7 @@ def write(kept: Kept, records: list[Record], options: argparse.Namespace) -> lis
 def summary(
     found: list[gradebook.Row], options: argparse.Namespace, kept: Kept, mode: str | None
 ) -> None:
+    """Say how it went, and whom to look at."""
     print(f"{len(found)} students: {options.out}; feedback: {kept.folder / 'feedback'}")
     if mode:
         print(f"Each notebook ran {MODES[mode]}.")

@@ -1,4 +1,4 @@
-"""One page a student: what each probe saw, and where to look. All that the learner wrote is escaped."""
+"""One page a student: what the probes saw, and where to look; what learners wrote is escaped."""
 
 from html import escape
 

@@ -8,7 +8,14 @@ from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.grading.records import Record
 from resnet_lessons.grading.sheets import points, sheets
 
-FORMATS = ("plain", "canvas", "moodle")
+# By format what stands before and behind the columns with points. Canvas finds its users by ID, and
+# adds up by itself; Moodle's worksheet for grading offline finds its participants by Identifier.
+HEADINGS = {
+    "plain": (("Student", "ID"), ("Total", "Out of", "Look at", "Feedback")),
+    "canvas": (("Student", "ID", "SIS User ID", "SIS Login ID", "Section"), ()),
+    "moodle": (("Identifier", "Full name"), ("Grade", "Maximum Grade", "Feedback comments")),
+}
+FORMATS = tuple(HEADINGS)
 
 
 @dataclass
@@ -55,14 +62,19 @@ def table(found: list[Row], kind: str, per: str = "exercise") -> str:
     """
     graded = sorted({r.sheet for row in found for r in row.records if r.sheet})
     columns = _columns(graded, per)
+    most = sum(map(points, graded))
     out = io.StringIO()
     write = csv.writer(out, lineterminator="\n").writerow
-    write({"plain": _PLAIN, "canvas": _CANVAS, "moodle": _MOODLE}[kind](columns, graded))
-    if kind == "canvas":  # its second row says how much there is to be had
-        write(["    Points Possible", "", "", "", "", *(most for _, most, _ in columns)])
+    first, last = HEADINGS[kind]
+    headings = [heading for heading, _, _ in columns]
+    if kind == "plain":  # the others know by their own settings what there is to be had
+        headings = [f"{heading} ({worth:g})" for heading, worth, _ in columns]
+    write([*first, *headings, *last])
+    if kind == "canvas":  # whose second row says it
+        write(["    Points Possible", "", "", "", "", *(worth for _, worth, _ in columns)])
     for row in found:
         grades = [_number(get(row)) for _, _, get in columns]
-        write([*map(_harmless, _identity(row, kind)), *grades, *_rest(row, kind, graded)])
+        write([*map(_harmless, _identity(row, kind)), *grades, *_rest(row, kind, most)])
     return out.getvalue()
 
 
@@ -88,21 +100,6 @@ def _sum(row: Row, sheet: str) -> float | str:
     return next((record.total for record in row.records if record.sheet == sheet), "")
 
 
-def _PLAIN(columns: list[tuple], graded: list[str]) -> list[str]:
-    headings = [f"{heading} ({most:g})" for heading, most, _ in columns]
-    return ["Student", "ID", *headings, "Total", "Out of", "Look at", "Feedback"]
-
-
-def _CANVAS(columns: list[tuple], graded: list[str]) -> list[str]:
-    headings = [heading for heading, _, _ in columns]
-    return ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *headings]
-
-
-def _MOODLE(columns: list[tuple], graded: list[str]) -> list[str]:
-    headings = [heading for heading, _, _ in columns]
-    return ["Identifier", "Full name", *headings, "Grade", "Maximum Grade", "Feedback comments"]
-
-
 def _identity(row: Row, kind: str) -> list[str]:
     if kind == "canvas":
         return [row.student, row.number, "", "", ""]
@@ -111,10 +108,9 @@ def _identity(row: Row, kind: str) -> list[str]:
     return [row.student, row.number]
 
 
-def _rest(row: Row, kind: str, graded: list[str]) -> list[object]:
+def _rest(row: Row, kind: str, most: int) -> list[object]:
     if kind == "canvas":
         return []
-    most = sum(points(sheet) for sheet in graded)
     if kind == "moodle":
         verdicts = [v.headline for record in row.records for v in record.verdicts.values()]
         return [_number(row.total), most, _harmless("\n".join(verdicts))]

@@ -117,10 +117,12 @@ def be_nobody() -> None:
 
 
 def unshare(flags: int) -> None:
+    """Leave the namespaces of this process's parent, as unshare(2) does. Raises: OSError."""
     _checked(ctypes.CDLL(None, use_errno=True).unshare(flags), "unshare")
 
 
 def mount(source: object, place: object, kind: str | None, flags: int, data: str = "") -> None:
+    """Mount as mount(2) does. Raises: OSError."""
     encoded = [None if x is None else os.fsencode(str(x)) for x in (source, place, kind)]
     call = ctypes.CDLL(None, use_errno=True).mount
     call.argtypes = (*(ctypes.c_char_p,) * 3, ctypes.c_ulong, ctypes.c_char_p)

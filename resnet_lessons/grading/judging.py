@@ -22,7 +22,7 @@ START = 60.0  # seconds to wait for a worker's first word; a new Python has torc
 # Nothing that an exercise asks for. Found in the code, it is no proof of anything, but the person
 # who grades will want to look.
 ODD = {
-    "looks at the grader or the checks": r"resnet_lessons\.(?:grading|checks\.)|import answers\b",
+    "looks at the grader or the checks": r"resnet_lessons\.(?:grading|checks)\b|import answers\b",
     "changes what a class says of itself": r"__module__\s*=|__qualname__\s*=|__class__\s*=",
     "looks at other code's memory": r"\bgc\.|_getframe|inspect\.(?:stack|currentframe)|ctypes",
     "leaves something for the end": r"\batexit\b",
@@ -184,7 +184,7 @@ class _Run:
 
 
 def _checked(failures: object, cells: int) -> list[tuple[int, str]]:
-    """What a worker tells of its cells, as far as that can be: it is shown, and counts for nothing."""
+    """What a worker tells of its cells, as far as that can be; it counts for nothing."""
     if not isinstance(failures, list):
         return []
     told = [f for f in failures[: 2 * cells + 100] if isinstance(f, tuple) and len(f) == 2]

@@ -1,5 +1,6 @@
-"""A judge in a process of its own: a line of JSON for each submission in, a line for its grade out."""
+"""A judge in a process of its own: a line of JSON for each submission in, one for its grade out."""
 
+import contextlib
 import json
 import os
 import signal
@@ -35,7 +36,7 @@ class Lane:
             env=environment,
             start_new_session=sys.platform != "win32",  # Ctrl-C is for the command alone
         )
-        self.about = json.loads(self._line(None, SPARE * 5))
+        self.about = self._exchange(None, SPARE * 5)
 
     def grade(self, cells: list[str], sheet: str, seed: int, limits: Limits) -> dict[str, object]:
         """What `judging.grade` gives, as plain values.
@@ -44,43 +45,43 @@ class Lane:
             LaneGone: the judge did not live, or did not answer in time; it is no more.
         """
         task = {"cells": cells, "sheet": sheet, "seed": seed, "limits": asdict(limits)}
-        told = json.loads(self._line(task, limits.total + 2 * SPARE))
+        told = self._exchange(task, limits.total + 2 * SPARE)
         if "error" in told:
             raise LaneGone(told["error"])
         told["verdicts"] = {name: Verdict(**verdict) for name, verdict in told["verdicts"].items()}
         told["failures"] = [(number, sentence) for number, sentence in told["failures"]]
         return told
 
-    def _line(self, task: object, seconds: float) -> bytes:
+    def _exchange(self, task: object, seconds: float) -> dict[str, object]:
         timer = threading.Timer(seconds, self.process.kill)
         timer.start()
         try:
             if task is not None:
                 self.process.stdin.write(json.dumps(task).encode() + b"\n")
                 self.process.stdin.flush()
-            line = self.process.stdout.readline()
+            return json.loads(self.process.stdout.readline())
         except (OSError, ValueError):
-            line = b""
+            self.close()
+            raise LaneGone("The judge's own process has ended.") from None
         finally:
             timer.cancel()
-        if not line.endswith(b"\n"):
-            self.close()
-            raise LaneGone("The judge's own process has ended.")
-        return line
 
     def close(self) -> None:
         """End the judge, and with it any worker of its."""
-        for stream in (self.process.stdin, self.process.stdout):
-            try:
-                stream.close()
-            except OSError:  # there was something left to be written
-                pass
         self.process.terminate()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # there was something left to be written
+                stream.close()
+
+
+def _leave(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    sys.exit(0)
 
 
 def main() -> None:
@@ -89,7 +90,7 @@ def main() -> None:
     from resnet_lessons.grading.judging import grade
 
     isolation.hide_memory()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    signal.signal(signal.SIGTERM, _leave)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     server = serving.server()

@@ -1,4 +1,4 @@
-"""What a grading run keeps: its seed, and for each submission what came of it, whole or not at all."""
+"""What a grading run keeps: its seed, and what came of each submission, whole or not at all."""
 
 import hashlib
 import json

@@ -43,7 +43,9 @@ class Worker:
         connection: where to ask it.
     """
 
-    def __init__(self, end: socket.socket, kill: Callable[[], None], folder: Path, limits: Limits):
+    def __init__(
+        self, end: socket.socket, kill: Callable[[], None], folder: Path, limits: Limits
+    ) -> None:
         patience = PATIENCE * limits.step + GRACE
         self.connection = Connection(Channel(end), patience)
         self._kill, self._folder = kill, folder
@@ -101,8 +103,8 @@ class ForkServer:
             os.waitpid(self.pid, 0)
 
     def _serve(self, control: socket.socket) -> None:
-        self.control.close()
         silence()
+        close_all_but(control.fileno())
         gc.freeze()  # what is never collected is never copied, either
         alive: set[int] = set()
         while True:
@@ -117,7 +119,7 @@ class ForkServer:
             warm_up_more(order["wants"])
             pid = os.fork()
             if pid == 0:
-                control.close()
+                close_all_but(descriptors[0])
                 end = socket.socket(fileno=descriptors[0])
                 _as_child(lambda order=order, end=end: _work(self.mode, order, end))
             alive.add(pid)
@@ -183,6 +185,12 @@ def _possible(mode: str) -> bool:
     status = os.waitpid(pid, 0)[1]
     folder.rmdir()
     return status == 0
+
+
+def close_all_but(kept: int) -> None:
+    """Close every file and socket but the standard ones and `kept`: they are the judge's."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _as_child(work: Callable[[], None]) -> None:

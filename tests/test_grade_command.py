@@ -1,0 +1,204 @@
+"""The command grades a class: a table, a page a student, and nothing twice."""
+
+import csv
+import html
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from submitted import ALL, KIND, PADDING, SETUP, K
+from test_grading_files import archive, notebook
+
+from resnet_lessons import grade
+from resnet_lessons.checks.verdict import Verdict
+from resnet_lessons.grading import gradebook, run
+from resnet_lessons.grading.lane import Lane
+from resnet_lessons.grading.records import Record
+from set_repository import ROOT
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """A class, graded by two judges: an archive of right, wrong, damaged and unreadable ones."""
+    folder = tmp_path_factory.mktemp("class")
+    hostile = f"def shortcut_kind(*case):\n    return '{HOSTILE}'\nraise ValueError('{HOSTILE}')"
+    members = {
+        "doeanna_12_1_03_the_residual_block.ipynb": notebook(SETUP, KIND, PADDING),
+        "roebert_LATE_34_2_03_the_residual_block.ipynb": notebook(hostile),
+        "=cmd_56_3_03.ipynb": b"no notebook",
+        "kill_78_4_03.ipynb": notebook(KIND, "import os\nos._exit(0)"),
+    }
+    (folder / "submissions.zip").write_bytes(archive(members))
+    out = folder / "grades.csv"
+    assert grade.main([str(folder / "submissions.zip"), "--out", str(out), "--workers", "2"]) == 0
+    return folder
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_has_a_row_for_each_student(graded):
+    told = {row["Student"]: row for row in rows(graded / "grades.csv")}
+    assert {name: row["Total"] for name, row in told.items()} == {
+        "doeanna": "6",
+        "roebert": "0",
+        "'=cmd": "0",
+        "kill": "2",
+    }
+    assert told["doeanna"]["ID"] == "12"
+    assert told["doeanna"]["3.1 Which shortcut does it need? (2)"] == "2"
+    assert told["doeanna"]["Out of"] == str(sum(ALL.values()))
+    assert told["'=cmd"]["Look at"] == "nothing could be graded"
+    assert told["kill"]["Look at"] == "acts on processes"
+
+
+def test_each_student_gets_a_page_that_is_safe_to_open(graded):
+    told = {row["Student"]: graded / row["Feedback"] for row in rows(graded / "grades.csv")}
+    page = told["roebert"].read_text(encoding="utf-8")
+    assert HOSTILE not in page and html.escape(HOSTILE, quote=False) in page
+    assert "src=" not in page and "href=" not in page  # it needs no other file
+    assert "Hint" in page and "<h1>roebert</h1>" in page
+    assert "ended its own process" in told["kill"].read_text(encoding="utf-8")
+    assert "not in JSON" in told["'=cmd"].read_text(encoding="utf-8")
+    hidden = "channels = torch.randint"  # code of a probe
+    assert not any(hidden in path.read_text(encoding="utf-8") for path in told.values())
+
+
+def test_what_is_graded_is_not_graded_again(graded, monkeypatch, capsys):
+    monkeypatch.setattr(run, "Lane", lambda: pytest.fail("graded again"))
+    before = (graded / "grades.csv").read_text(encoding="utf-8")
+    out = graded / "grades.csv"
+    assert grade.main([str(graded / "submissions.zip"), "--out", str(out)]) == 0
+    assert out.read_text(encoding="utf-8") == before
+    assert "4 students" in capsys.readouterr().out
+
+
+def test_canvas_and_moodle_get_their_columns(graded):
+    arguments = [str(graded / "submissions.zip"), "--out", str(graded / "grades.csv")]
+    assert grade.main([*arguments, "--format", "canvas"]) == 0
+    worth, *told = rows(graded / "grades.csv")
+    assert list(worth)[:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    assert worth["Student"].strip() == "Points Possible"
+    assert worth["3.4 The residual block"] == "10"
+    assert {row["ID"]: row["3.2 The padding shortcut"] for row in told}["12"] == "4"
+    assert grade.main([*arguments, "--format", "moodle", "--per", "sheet"]) == 0
+    told = {row["Identifier"]: row for row in rows(graded / "grades.csv")}
+    assert told["Participant 12"]["Grade"] == told["Participant 12"]["Sheet 03"] == "6"
+    assert told["Participant 12"]["Maximum Grade"] == "25"
+    assert "✓ 3.1" in told["Participant 12"]["Feedback comments"]
+    assert grade.main(arguments) == 0  # as the other tests expect it
+
+
+def test_a_changed_submission_is_graded_anew_and_a_new_seed_is_drawn_on_demand(graded, monkeypatch):
+    asked = []
+
+    class Judge:
+        about = {"mode": "plain"}  # noqa: RUF012
+
+        def __init__(self):
+            self.process = self
+
+        def poll(self):
+            return None
+
+        def close(self):
+            pass
+
+        def grade(self, cells, sheet, seed, limits):
+            asked.append((len(cells), seed))
+            verdict = Verdict("3.1", "right", 4, 4)
+            found = {"verdicts": {"shortcut_kind": verdict}, "failures": []}
+            return {**found, "remarks": [], "seconds": 1.0}
+
+    monkeypatch.setattr(run, "Lane", Judge)
+    (graded / "more").mkdir()
+    (graded / "more" / "x.ipynb").write_bytes(notebook(KIND))
+    arguments = [str(graded / "more"), "--out", str(graded / "more.csv")]
+    assert grade.main(arguments) == grade.main(arguments) == 0
+    assert len(asked) == 1
+    (graded / "more" / "x.ipynb").write_bytes(notebook(KIND, "x = 1"))
+    assert grade.main(arguments) == 0
+    assert [count for count, _ in asked] == [1, 2] and asked[0][1] == asked[1][1]
+    assert grade.main([*arguments, "--again"]) == 0
+    assert len(asked) == 3 and asked[2][1] != asked[1][1]
+    assert json.loads((graded / "more" / "seed.json").read_text())["seed"] == asked[2][1]
+
+
+def test_a_judge_that_dies_costs_one_submission_and_ctrl_c_none(tmp_path):
+    slow = "import time\ntime.sleep(60)"
+    for name, cells in (("a", [KIND]), ("b", [slow, slow, slow]), ("c", [KIND])):
+        (tmp_path / f"{name}.ipynb").write_bytes(notebook(*cells, "checks.shortcut_kind(x)"))
+    out = tmp_path / "grades.csv"
+    command = [sys.executable, "-m", "resnet_lessons.grade", str(tmp_path), "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    attempt = tmp_path / "grades" / "records"
+    until = time.monotonic() + 120
+    while not list(attempt.glob("b-*.attempt")):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "1 of 3 are graded and kept" in said
+    assert [path.name[0] for path in attempt.iterdir()] == ["a"]
+
+
+def test_the_grader_goes_on_when_a_judge_is_killed(tmp_path, monkeypatch):
+    class Killed(Lane):
+        def grade(self, cells, sheet, seed, limits):
+            if "kill me" in cells[0]:
+                threading.Timer(0.2, self.process.kill).start()
+                cells = ["import time\ntime.sleep(60)"]
+            return super().grade(cells, sheet, seed, limits)
+
+    monkeypatch.setattr(run, "Lane", Killed)
+    names = {"a": "# kill me\nshortcut_kind = 3", "b": KIND}
+    for name, cell in names.items():
+        (tmp_path / f"{name}.ipynb").write_bytes(notebook(cell))
+    assert grade.main([str(tmp_path), "--out", str(tmp_path / "g.csv")]) == 0
+    told = {row["Student"]: row for row in rows(tmp_path / "g.csv")}
+    assert told["a"]["Total"] == "0" and "could not be graded" in told["a"]["Look at"]
+    assert told["b"]["Total"] == str(K["shortcut_kind"])
+
+
+def test_a_notebook_that_stopped_the_grader_twice_is_left_to_a_person(tmp_path):
+    from resnet_lessons.grading.records import Kept
+
+    kept = Kept(tmp_path / "grades")
+    assert [kept.attempt("a", "m") for _ in range(3)] == [True, True, False]
+    assert kept.attempt("a", "changed")
+    kept.keep("a", "changed", Record("a", "", "a.ipynb", None))
+    assert kept.find("a", "changed").student == "a" and kept.find("a", "m") is None
+    assert kept.attempt("a", "changed")
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["nothing-there"], "There is no file or folder"),
+        (["--workers", "0", "."], "--workers is 0"),
+        (["--time", "-1", "."], "total is -1"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert grade.main(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_row_without_a_sheet_is_empty_there():
+    one = Record("a", "1", "f", "03", {"shortcut_kind": Verdict("3.1", "wrong", 1, 4)})
+    other = Record("b", "2", "g", None, remarks=["no sheet"])
+    lines = gradebook.table(gradebook.rows([one, other]), "plain").splitlines()
+    assert lines[1].startswith("a,1,0.5,0,0,0,0,0.5,25")
+    assert lines[2].startswith("b,2,,,,,,0,25")
