@@ -25,6 +25,7 @@ preact_block = Exercise(
     minutes=15,
     points=6,
     why="One change of order leaves the shortcut without any layer on it.",
+    answer="PreActivationBlock",
 )
 
 
@@ -258,6 +259,7 @@ scale_chain = Exercise(
     minutes=20,
     points=6,
     why="Res2Net's parts see further and further, at the price of one small convolution each.",
+    answer="ScaleChain",
 )
 
 
