@@ -162,6 +162,19 @@ def test_what_stands_between_two_blocks_belongs_to_every_path():
     assert [at.share for at in measured] == pytest.approx([1 / 4.5, 2.5 / 4.5, 1 / 4.5], rel=1e-4)
 
 
+class Rectified(Times):
+    """A block that begins with a ReLU in place, as some pre-activation blocks do."""
+
+    def forward(self, x):
+        return super().forward(F.relu(x, inplace=True))
+
+
+def test_a_block_may_begin_in_place():
+    model = nn.Sequential(nn.AvgPool2d(1), Rectified(0.5), nn.Flatten())
+    measured = gradient_by_length(model, *batch(), loss=squares)
+    assert [at.share for at in measured] == pytest.approx([1 / 1.5, 0.5 / 1.5], rel=1e-4)
+
+
 def test_dropout_draws_the_same_in_both_passes():
     model = nn.Sequential(Times(1.0), nn.Dropout(0.5), Times(1.0), nn.Flatten())
     measured = gradient_by_length(model, *batch(), loss=squares)
