@@ -1,16 +1,19 @@
 """INSTRUCTORS.md: what it tells to type does what it says (nbgrader and otter: in their tests)."""
 
+import csv
 import re
 
 import nbformat
 import pytest
 from instructions import NEEDED, ROOT, blocks, copied, repository, run
-from submissions import NAME
+from submissions import EXPECTED, NAME, POINTS, submission
 
-from build_notebooks import sources
+from build_notebooks import build_whole, sources, write
+from resnet_lessons.checks import EXERCISES
 
+SOURCE = next(source for source in sources() if source.match(f"exercises/{NAME}.md"))
 TEXT = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
-HERE = {"badges", "install", "kill-table", "edit-prose", "add-exercise"}
+HERE = {"badges", "install", "grade", "grade-canvas", "kill-table", "edit-prose", "add-exercise"}
 
 
 @pytest.fixture
@@ -70,6 +73,32 @@ def test_the_example_of_a_new_exercise_works(course):
     text = "\n".join(cell.source for cell in sheet.cells)
     assert "## 3.6 · What a block costs\n\n●○○ · 5 minutes · 2 points\n" in text
     assert "def block_cost(width):\n    ...\n" in text and "width**2" not in text
+
+
+@NEEDED
+def test_a_folder_of_sheets_becomes_a_table_and_a_page_each(course):
+    handed_in = course.parent / "handed_in"
+    handed_in.mkdir()
+    given = nbformat.read(ROOT / "notebooks" / "exercises" / f"{NAME}.ipynb", as_version=4)
+    for learner in ("ada", "eve"):
+        write(submission(given, build_whole(SOURCE), learner), handed_in / f"{learner}.ipynb")
+    run(course, "grade")
+    with (course.parent / "grades.csv").open(encoding="utf-8") as file:
+        rows = {row["Student"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"ada", "eve"}
+    for learner, row in rows.items():
+        points = {
+            name: float(row[f"{exercise.number} {exercise.title} ({exercise.points})"])
+            for name, exercise in EXERCISES.items()
+            if name in POINTS
+        }
+        assert points == EXPECTED[learner]
+        assert (course.parent / row["Feedback"]).is_relative_to(course.parent / "grades")
+    page = (course.parent / rows["eve"]["Feedback"]).read_text(encoding="utf-8")
+    assert "Decide by comparing the arguments, not by a list of known cases." in page
+    run(course, "grade-canvas")
+    first = (course.parent / "canvas.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("Student,ID,SIS User ID")
 
 
 @NEEDED

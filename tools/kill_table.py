@@ -35,7 +35,7 @@ def outcome(entry: Entry) -> tuple[str, str]:
         return "accepted", ""
     if verdict.state != "wrong":
         return "ESCAPED", verdict.state
-    told = verdict.probe == entry.probe and entry.says in verdict.seen
+    told = verdict.probe == entry.probe and entry.says.lower() in verdict.seen.lower()
     return "caught" if told else "OTHER WORDS", verdict.probe
 
 
