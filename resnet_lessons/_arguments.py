@@ -1,7 +1,7 @@
 """Argument checks that speak in one sentence: the value, what was expected, and the cure."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 
 import torch
@@ -25,6 +25,22 @@ def whole_number(name: str, value: object, minimum: int = 1) -> int:
             f"pass for example {name}={max(minimum, 1)}."
         )
     return int(value)
+
+
+def whole_numbers(name: str, values: object) -> None:
+    """Check that `values` is a sequence of positive whole numbers, at least one.
+
+    Raises:
+        TypeError: it is no sequence, or one of them is no whole number.
+        ValueError: it is empty, or one of them is below 1.
+    """
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise (ValueError if isinstance(values, Sequence) else TypeError)(
+            f"{name} is {values!r}, but it must be a row of positive whole numbers; pass for "
+            f"example {name}=(1, 2, 4)."
+        )
+    for number, value in enumerate(values):
+        whole_number(f"{name}[{number}]", value)
 
 
 def real_number(name: str, value: object, minimum: float = 0.0, *, above: bool = False) -> float:

@@ -18,6 +18,7 @@ from resnet_lessons.lesson_nine import lesson_nine
 from resnet_lessons.loading import load
 from resnet_lessons.training import own_random_state, train
 from resnet_lessons.transfer import few, freeze_features, new_head, only
+from resnet_lessons.variants import SETTINGS, layers_with_weights, small_variant
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Experiment:
         data: loads the images.
         trainings: in the order in which they are run.
         picture: `"depth"` for errors against depth, `"curves"` for errors against epochs,
-            `"images"` for errors against the number of images, `"changes"` for a row a net.
+            `"images"` for errors against the number of images, `"changes"` for a row a net,
+            `"cost"` for errors against multiply-adds.
         title: of the picture.
         published: test errors in percent that others report, by net and depth.
     """
@@ -282,6 +284,33 @@ def starts(seed: int) -> list[Training]:
     ]
 
 
+# Variants of equal cost: one recipe for all of them, chosen before any was trained.
+COSTS = (1.2, 4.0)
+VARIANTS = {"epochs": 8, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4}
+
+
+def equal_costs(seed: int, level: float) -> list[Training]:
+    """A small network of each kind, all with `level` million multiply-adds an image."""
+
+    return [
+        Training(
+            net=f"{kind}, {level} million",
+            depth=depth_of_variant(kind, level),
+            seed=seed,
+            build=partial(small_variant, kind, level),
+            recipe=VARIANTS,
+        )
+        for kind in SETTINGS
+    ]
+
+
+@lru_cache
+def depth_of_variant(kind: str, level: float) -> int:
+    """Its layers with weights, see `layers_with_weights`."""
+    with torch.device("meta"):
+        return layers_with_weights(small_variant(kind, level))
+
+
 EXPERIMENTS = {
     "degradation-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
@@ -332,5 +361,11 @@ EXPERIMENTS = {
         trainings=tuple(t for seed in range(5) for t in transfers(seed, KIN_OTHERS)),
         picture="images",
         title="Four classes, learned after six that are kin to them or from scratch",
+    ),
+    "variants-mini": Experiment(
+        data=lambda: load("fashion-mnist-mini").pooled(2).take(5000),
+        trainings=tuple(t for seed in SEEDS for cost in COSTS for t in equal_costs(seed, cost)),
+        picture="cost",
+        title="Variants of equal cost: a dot is a training, a line goes through the means",
     ),
 }

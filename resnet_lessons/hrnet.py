@@ -17,8 +17,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from resnet_lessons._arguments import image_batch, true_or_false, whole_number
-from resnet_lessons.blocks import BasicBlock, Bottleneck, he_init, make_stage
+from resnet_lessons._arguments import (
+    image_batch,
+    one_of,
+    true_or_false,
+    whole_number,
+    whole_numbers,
+)
+from resnet_lessons.blocks import BasicBlock, Bottleneck, conv3x3, he_init, make_stage
 
 HEAD_CHANNELS = (32, 64, 128, 256)  # of the head's bottlenecks, which give out four times as many
 
@@ -54,16 +60,20 @@ def resample(channels: Sequence[int], source: int, target: int) -> nn.Module:
 
 
 class HighResolutionModule(nn.Module):
-    """Four basic blocks on every branch, and then the exchange: each branch gets a sum of all.
+    """Basic blocks on every branch, and then the exchange: each branch gets a sum of all.
 
     Takes and gives a list of maps from the finest to the coarsest, map b of channels[b] channels
     and half as high and wide, rounded up, as map b − 1.
+
+    Args:
+        channels: of each branch, from the finest to the coarsest.
+        blocks: basic blocks on each branch; the paper's networks have 4.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], blocks: int = 4) -> None:
         super().__init__()
         numbers = range(len(channels))
-        self.branches = nn.ModuleList(make_stage(BasicBlock, c, c, blocks=4) for c in channels)
+        self.branches = nn.ModuleList(make_stage(BasicBlock, c, c, blocks) for c in channels)
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(resample(channels, source, target) for source in numbers)
             for target in numbers
@@ -99,52 +109,91 @@ class AddBranch(nn.ModuleDict):
 
 
 class HRNet(nn.Module):
-    """Images N×in_channels×H×W to class scores N×num_classes; see `hrnet_w18`."""
+    """Images N×in_channels×H×W to class scores N×num_classes; see `hrnet_w18`.
+
+    Args:
+        width: channels of the finest branch; each other one has twice as many as the one before.
+        num_classes: number of class scores.
+        in_channels: channels of the images.
+        zero_init_residual: start every block as nothing but its shortcut; see `blocks.he_init`.
+        modules: exchanges in each of the stages with 2, 3, … branches; as many stages as numbers.
+        blocks: basic blocks on a branch before each exchange, and bottlenecks in the first stage.
+        head: channels of the bottleneck that each branch ends in, which gives out four times as
+            many; one number a branch, one branch more than `modules` has stages.
+        stem: `"imagenet"`, two convolutions of stride 2 and 64 channels, which leave a quarter of
+            the height and width; or `"cifar"`, two of stride 1 and `width` channels, which leave
+            small images as large as they are.
+
+    Raises:
+        TypeError, ValueError: an argument is out of its range; in the forward pass, the input is
+            no float tensor N×in_channels×H×W.
+    """
 
     def __init__(
-        self, width: int, num_classes: int, in_channels: int, zero_init_residual: bool
+        self,
+        width: int,
+        num_classes: int,
+        in_channels: int,
+        zero_init_residual: bool,
+        modules: Sequence[int] = (1, 4, 3),
+        blocks: int = 4,
+        head: Sequence[int] = HEAD_CHANNELS,
+        stem: str = "imagenet",
     ) -> None:
         super().__init__()
         whole_number("width", width)
         whole_number("num_classes", num_classes)
         self.in_channels = whole_number("in_channels", in_channels)
         true_or_false("zero_init_residual", zero_init_residual)
-        channels = [width, 2 * width, 4 * width, 8 * width]
+        whole_numbers("modules", modules)
+        whole_number("blocks", blocks)
+        whole_numbers("head", head)
+        if len(head) != len(modules) + 1:
+            raise ValueError(
+                f"head is {head!r}, but {len(modules)} stages of exchanges lead to "
+                f"{len(modules) + 1} branches; pass one number for each."
+            )
+        one_of("stem", stem, ("imagenet", "cifar"))
+        self.channels = [width * 2**branch for branch in range(len(head))]
 
-        # The stem: a quarter of the height and width.
-        self.conv1 = nn.Conv2d(in_channels, 64, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.conv2 = nn.Conv2d(64, 64, 3, stride=2, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(64)
+        stride, thin = (2, 64) if stem == "imagenet" else (1, width)
+        self.conv1 = conv3x3(in_channels, thin, stride)
+        self.bn1 = nn.BatchNorm2d(thin)
+        self.conv2 = conv3x3(thin, thin, stride)
+        self.bn2 = nn.BatchNorm2d(thin)
         self.relu = nn.ReLU(inplace=True)
+        self._make_stages(thin, modules, blocks)
+        self._make_head(head, num_classes)
+        he_init(self, zero_init_residual)
 
-        # Four stages of one to four branches; each transition starts one more.
-        self.layer1 = make_stage(Bottleneck, 64, 64, blocks=4)
+    def _make_stages(self, thin: int, modules: Sequence[int], blocks: int) -> None:
+        """A stage of one branch, then those with two and more; each transition starts one more."""
+        channels = self.channels
+        self.layer1 = make_stage(Bottleneck, thin, thin, blocks)
         self.transition1 = nn.ModuleList(
             [
-                conv_bn(256, channels[0], 3),
-                nn.Sequential(conv_bn(256, channels[1], 3, stride=2)),
+                conv_bn(4 * thin, channels[0], 3),
+                nn.Sequential(conv_bn(4 * thin, channels[1], 3, stride=2)),
             ]
         )
-        self.stage2 = exchange(channels[:2], modules=1)
-        self.transition2 = AddBranch(channels[:3])
-        self.stage3 = exchange(channels[:3], modules=4)
-        self.transition3 = AddBranch(channels)
-        self.stage4 = exchange(channels, modules=3)
+        self.stage2 = exchange(channels[:2], modules[0], blocks)
+        for branches, count in enumerate(modules[1:], 3):
+            setattr(self, f"transition{branches - 1}", AddBranch(channels[:branches]))
+            setattr(self, f"stage{branches}", exchange(channels[:branches], count, blocks))
 
-        # The head: every branch is widened, and the finer are added to the coarser in turn.
-        wide = [4 * c for c in HEAD_CHANNELS]
+    def _make_head(self, head: Sequence[int], num_classes: int) -> None:
+        """Every branch is widened, and the finer are added to the coarser in turn."""
+        wide = [4 * c for c in head]
         self.incre_modules = nn.ModuleList(
-            make_stage(Bottleneck, c, head, blocks=1)
-            for c, head in zip(channels, HEAD_CHANNELS, strict=True)
+            make_stage(Bottleneck, c, slim, blocks=1)
+            for c, slim in zip(self.channels, head, strict=True)
         )
         self.downsamp_modules = nn.ModuleList(
             conv_bn(fine, coarse, 3, stride=2, bias=True) for fine, coarse in pairwise(wide)
         )
-        self.final_layer = conv_bn(wide[-1], 2048, 1, bias=True)
+        self.final_layer = conv_bn(wide[-1], 2 * wide[-1], 1, bias=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(2048, num_classes)
-        he_init(self, zero_init_residual)
+        self.classifier = nn.Linear(2 * wide[-1], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         image_batch(x, self.in_channels, type(self).__name__)
@@ -152,17 +201,18 @@ class HRNet(nn.Module):
         x = self.relu(self.bn2(self.conv2(x)))
         x = self.layer1(x)
         maps = self.stage2([start(x) for start in self.transition1])
-        maps = self.stage3(self.transition2(maps))
-        maps = self.stage4(self.transition3(maps))
+        for branches in range(3, len(self.channels) + 1):
+            maps = getattr(self, f"transition{branches - 1}")(maps)
+            maps = getattr(self, f"stage{branches}")(maps)
         fine, *coarser = (widen(x) for widen, x in zip(self.incre_modules, maps, strict=True))
         for halve, x in zip(self.downsamp_modules, coarser, strict=True):
             fine = x + halve(fine)
         return self.classifier(torch.flatten(self.avgpool(self.final_layer(fine)), 1))
 
 
-def exchange(channels: Sequence[int], modules: int) -> nn.Sequential:
-    """A stage: `modules` times four blocks on each branch and an exchange between the branches."""
-    return nn.Sequential(*(HighResolutionModule(channels) for _ in range(modules)))
+def exchange(channels: Sequence[int], modules: int, blocks: int) -> nn.Sequential:
+    """A stage: `modules` times `blocks` blocks on each branch and an exchange between them."""
+    return nn.Sequential(*(HighResolutionModule(channels, blocks) for _ in range(modules)))
 
 
 def hrnet_w18(

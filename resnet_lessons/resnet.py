@@ -19,7 +19,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from resnet_lessons._arguments import image_batch, one_of, true_or_false, whole_number
+from resnet_lessons._arguments import (
+    image_batch,
+    one_of,
+    true_or_false,
+    whole_number,
+    whole_numbers,
+)
 from resnet_lessons.blocks import BasicBlock, Bottleneck, conv3x3, he_init, make_stage
 from resnet_lessons.pretrained import with_weights
 
@@ -30,11 +36,11 @@ Weights = str | os.PathLike | Mapping[str, Tensor] | Enum | None
 class ResNet(nn.Module):
     """Stem, four stages, head: images N×in_channels×H×W to class scores N×num_classes.
 
-    The first block of stages 2, 3 and 4 halves height and width and doubles the channels; every
-    other block keeps them, but for the first bottleneck of stage 1, which raises 64 to 256.
+    The first block of each stage but the first halves height and width and doubles the channels;
+    every other block keeps them, but for the first bottleneck of stage 1, which raises 64 to 256.
 
     Args:
-        layers: number of blocks in each of the four stages, for example (2, 2, 2, 2).
+        layers: number of blocks in each of the stages, for example (2, 2, 2, 2).
         num_classes: number of class scores.
         in_channels: channels of the images.
         stem: `"imagenet"`, a 7×7 convolution of stride 2 and a 3×3 max-pool of stride 2, which
@@ -43,6 +49,8 @@ class ResNet(nn.Module):
         zero_init_residual: start every block as nothing but its shortcut; see `blocks.he_init`.
         block: `BasicBlock` or `Bottleneck`, or one of them with other settings, as
             `functools.partial(Bottleneck, stride_in="1x1")`; what `blocks.make_stage` takes.
+        channels: of the stages, as `block` takes them, one number for each entry of `layers`; the
+            stem has the first. Three small ones make a thin network for small images.
 
     Raises:
         TypeError, ValueError: an argument is out of its range; in the forward pass, the input is
@@ -57,15 +65,17 @@ class ResNet(nn.Module):
         stem: str = "imagenet",
         zero_init_residual: bool = False,
         block: Callable[..., nn.Module] = BasicBlock,
+        channels: Sequence[int] = STAGE_CHANNELS,
     ) -> None:
         super().__init__()
-        if not isinstance(layers, Sequence) or len(layers) != len(STAGE_CHANNELS):
+        whole_numbers("channels", channels)
+        if not isinstance(layers, Sequence) or len(layers) != len(channels):
             raise ValueError(
-                f"layers is {layers!r}, but a ResNet has {len(STAGE_CHANNELS)} stages; "
-                "give one number of blocks for each, for example (2, 2, 2, 2)."
+                f"layers is {layers!r}, but a ResNet with channels={tuple(channels)} has "
+                f"{len(channels)} stages; give one number of blocks for each, for example "
+                f"{(2,) * len(channels)}."
             )
-        for number, blocks in enumerate(layers):
-            whole_number(f"layers[{number}]", blocks)
+        whole_numbers("layers", layers)
         self.in_channels = whole_number("in_channels", in_channels)
         whole_number("num_classes", num_classes)
         one_of("stem", stem, ("imagenet", "cifar"))
@@ -77,29 +87,31 @@ class ResNet(nn.Module):
             )
 
         if stem == "imagenet":
-            self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+            self.conv1 = nn.Conv2d(in_channels, channels[0], 7, stride=2, padding=3, bias=False)
             pool = nn.MaxPool2d(3, stride=2, padding=1)
         else:
-            self.conv1 = conv3x3(in_channels, 64)
+            self.conv1 = conv3x3(in_channels, channels[0])
             pool = nn.Identity()
-        self.bn1 = nn.BatchNorm2d(64)
+        self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = pool
 
-        channels = 64  # what the next stage is given: the stem's output first
-        for number, (blocks, width) in enumerate(zip(layers, STAGE_CHANNELS, strict=True), 1):
-            stage = make_stage(block, channels, width, blocks, stride=1 if number == 1 else 2)
+        self.stages = len(layers)
+        given = channels[0]  # what the next stage is given: the stem's output first
+        for number, (blocks, width) in enumerate(zip(layers, channels, strict=True), 1):
+            stage = make_stage(block, given, width, blocks, stride=1 if number == 1 else 2)
             setattr(self, f"layer{number}", stage)
-            channels = stage[-1].out_channels
+            given = stage[-1].out_channels
 
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(channels, num_classes)
+        self.fc = nn.Linear(given, num_classes)
         he_init(self, zero_init_residual)
 
     def forward(self, x: Tensor) -> Tensor:
         image_batch(x, self.in_channels, type(self).__name__)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        for number in range(1, self.stages + 1):
+            x = getattr(self, f"layer{number}")(x)
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 

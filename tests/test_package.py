@@ -20,6 +20,7 @@ FLOORS = [
     {"cifar", "hrnet", "lesson_nine", "preact", "pretrained", "video"},
     {"resnet"},
     {"res2net"},
+    {"variants"},
     {"shapes", "recipe", "evaluation", "acceleration", "augmentation", "sources"},
     {"backbones", "checkpoints", "diagnostics", "grad_cam", "loading"},
     {"loop", "transfer"},
