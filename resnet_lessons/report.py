@@ -49,6 +49,8 @@ def draw(name: str) -> None:
         order = [training.key[:2] for training in experiment.trainings]
         runs.sort(key=lambda run: order.index((run.net, run.depth)))
         picture = plots.changes(runs, title=experiment.title)
+    elif experiment.picture == "cost":
+        picture = plots.error_against_cost(runs, title=experiment.title)
     else:
         picture = plots.curves(runs, ("train_error", "test_error"), title=experiment.title)
     picture.savefig(results.FOLDER / f"{name}.png", dpi=110)

@@ -60,7 +60,9 @@ def small_variant(
         TypeError, ValueError: an argument is out of its range.
     """
     settings = SETTINGS[one_of("kind", kind, SETTINGS)]
-    one_of("level", level, LEVELS)
+    if level not in LEVELS:
+        listed = ", ".join(map(str, LEVELS))
+        raise ValueError(f"level is {level!r}, but it must be one of {listed}; choose one of them.")
     setting = settings[LEVELS.index(level)]
     if kind == "residual":
         return cifar_resnet(20, True, setting, in_channels, num_classes)

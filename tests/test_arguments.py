@@ -66,13 +66,26 @@ RIGHT = {
     Res2NetBlock: {**BOTTLENECK, "scale": 2},
     PaddingShortcut: BLOCK,
     LessonNineBlock: {**BLOCK, "projection": True},
-    ResNet: {"layers": (1, 1, 1, 1), **RESIDUAL_NET, "stem": "cifar", "block": Bottleneck},
+    ResNet: {
+        "layers": (1, 1, 1, 1),
+        **RESIDUAL_NET,
+        "stem": "cifar",
+        "block": Bottleneck,
+        "channels": (16, 32, 64, 128),
+    },
     **{
         getattr(resnet_lessons, name): {**RESIDUAL_NET, "stem": "cifar", "weights": None}
         for name in PUBLISHED
     },
     res2net50_26w_4s: {**RESIDUAL_NET, "stem": "cifar"},
-    HRNet: {"width": 1, **RESIDUAL_NET},
+    HRNet: {
+        "width": 1,
+        **RESIDUAL_NET,
+        "modules": (1, 1),
+        "blocks": 1,
+        "head": (1, 2, 4),
+        "stem": "cifar",
+    },
     hrnet_w18: RESIDUAL_NET,
     cifar_resnet: {"depth": 8, "residual": True, "width": 1, **NET, "shortcut": "padding"},
     preact_resnet: {"depth": 8, "width": 1, "shortcut": "padding", **RESIDUAL_NET},
@@ -169,6 +182,38 @@ def test_each_stage_has_a_whole_number_of_blocks(stage, value):
     layers = [1, 1, 1, 1]
     layers[stage] = value
     check_sentence(refusal(ResNet, layers), f"layers[{stage}] is {value!r}")
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(ResNet, "layers"), (ResNet, "channels"), (HRNet, "modules"), (HRNet, "head")],
+)
+@pytest.mark.parametrize("value", [0, -1, 1.0, "2", None, True])
+def test_each_number_of_a_row_is_a_positive_whole_number(function, name, value):
+    row = list(RIGHT[function][name])
+    row[1] = value
+    message = refusal(function, **{**RIGHT[function], name: row})
+    check_sentence(message, f"{name}[1] is {value!r}")
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [(ResNet, "channels"), (HRNet, "modules"), (HRNet, "head")]
+)
+@pytest.mark.parametrize("value", [(), "", "124", None, 3, {2}])
+def test_a_row_is_a_sequence_with_something_in_it(function, name, value):
+    message = refusal(function, **{**RIGHT[function], name: value})
+    check_sentence(message, f"{name} is {value!r}", f"{name}=(1, 2, 4)")
+
+
+def test_the_stages_of_a_resnet_are_as_many_as_its_channels():
+    message = refusal(ResNet, (1, 1, 1, 1), channels=(8, 16, 32))
+    check_sentence(message, "layers is (1, 1, 1, 1)", "channels=(8, 16, 32)", "(2, 2, 2)")
+
+
+@pytest.mark.parametrize("head", [(1, 2), (1, 2, 4, 8)])
+def test_each_branch_of_an_hrnet_has_a_head(head):
+    message = refusal(HRNet, **{**RIGHT[HRNet], "head": head})
+    check_sentence(message, f"head is {head}", "2 stages", "3 branches")
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,20 @@ def test_with_zero_init_residual_every_block_starts_as_its_shortcut():
         assert not last.weight.any() and block.bn1.weight.all()
 
 
+def test_small_images_keep_their_size_and_branches_are_as_many_as_heads():
+    net = HRNet(3, 5, 1, False, modules=(1, 2), blocks=2, head=(2, 4, 6), stem="cifar").eval()
+    seen = []
+    for stage in (net.stage2, net.stage3):
+        stage.register_forward_hook(lambda _, __, maps: seen.append([m.shape[1:] for m in maps]))
+    assert net(torch.randn(2, 1, 14, 13)).shape == (2, 5)
+    branches = [(3, 14, 13), (6, 7, 7), (12, 4, 4)]
+    assert seen == [branches[:2], branches]
+    assert not hasattr(net, "stage4") and len(net.stage3) == 2 and len(net.layer1) == 2
+    assert {len(b) for m in [*net.stage2, *net.stage3] for b in m.branches} == {2}
+    assert [make[0].out_channels for make in net.incre_modules] == [8, 16, 24]
+    assert net.classifier.in_features == 48
+
+
 def test_copies_and_pickles_compute_the_same():
     net, x = stir(HRNet(2, 3, 3, False)).eval(), torch.randn(1, 3, 33, 33)
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):

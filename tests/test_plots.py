@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
 from resnet_lessons import plots
-from resnet_lessons.blocks import BasicBlock, PlainBlock
+from resnet_lessons.blocks import BasicBlock, Bottleneck, PlainBlock
 from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.diagnostics import (
     LayerGradient,
@@ -29,8 +29,11 @@ from resnet_lessons.diagnostics import (
     PathGradient,
 )
 from resnet_lessons.history import Epoch, History
+from resnet_lessons.hrnet import HighResolutionModule
 from resnet_lessons.loading import load
 from resnet_lessons.plots.style import NAMES, NEUTRAL
+from resnet_lessons.preact import PreActBlock
+from resnet_lessons.res2net import Res2NetBlock
 from resnet_lessons.resnet import resnet18
 from resnet_lessons.results import Run
 from resnet_lessons.shapes import shape_table
@@ -100,6 +103,11 @@ PICTURES = {
     "network": lambda data: plots.network(shape_table(resnet18(), (1, 3, 64, 64))),
     "block": lambda data: plots.block(BasicBlock(4, 8, 2), (1, 4, 8, 8)),
     "boxes": lambda data: plots.boxes([torch.rand(3, 8, 8)], [DETECTED], ("ground", "disc")),
+    "chain": lambda data: plots.chain(Res2NetBlock(16, 8), (1, 16, 4, 4)),
+    "exchange": lambda data: plots.exchange(
+        HighResolutionModule([2, 4]), [(1, 2, 8, 8), (1, 4, 4, 4)]
+    ),
+    "error_against_cost": lambda data: plots.error_against_cost([run("wide, 1.2 million", 8, 9)]),
     "error_against_images": lambda data: plots.error_against_images(
         [run("tuned, 8 images", 14, 9)]
     ),
@@ -143,6 +151,7 @@ def test_a_picture_is_a_closed_figure_that_can_be_drawn(mini, name):
     [
         "curves",
         "curves_by_kind",
+        "error_against_cost",
         "error_against_depth",
         "error_against_images",
         "gradient_norms",
@@ -480,6 +489,8 @@ def test_costs_are_those_of_the_table_by_stage():
         (BasicBlock(4, 4), ["4×8×8", "identity shortcut", "what the block learns"], ["conv\n1×1"]),
         (BasicBlock(4, 8, 2), ["4×8×8", "8×4×4", "conv\n1×1", "shortcut"], ["identity"]),
         (BasicBlock(4, 8, 2, shortcut="padding"), ["8×4×4", "zero\npadding"], ["conv\n1×1"]),
+        (PreActBlock(4, 4), ["4×8×8", "identity shortcut"], ["conv\n1×1", "Dropout", "dropout"]),
+        (PreActBlock(4, 8, 2), ["4×8×8", "8×4×4", "conv\n1×1", "projection"], ["identity"]),
     ],
 )
 def test_a_block_shows_its_layers_and_shapes(module, expected, missing):
@@ -489,6 +500,31 @@ def test_a_block_shows_its_layers_and_shapes(module, expected, missing):
     for part in missing:
         assert not any(part in text for text in shown), part
     assert shown.count("conv\n3×3") == 2 and shown.count("ReLU") == 2
+
+
+def places(figure, text):
+    return [t.get_position()[0] for t in figure.axes[0].texts if t.get_text() == text]
+
+
+def test_what_stands_behind_the_addition_depends_on_the_block():
+    for module, behind in ((BasicBlock(4, 4), 1), (PreActBlock(4, 4), 0)):
+        figure = plots.block(module, (1, 4, 8, 8))
+        (plus,) = places(figure, "+")
+        assert sum(x > plus for x in places(figure, "ReLU")) == behind
+
+
+@pytest.mark.parametrize(("activate", "boxes_before"), [(False, 0), (True, 2)])
+def test_a_shortcut_starts_where_its_block_says(activate, boxes_before):
+    figure = plots.block(PreActBlock(4, 4, activate_shortcut=activate), (1, 4, 8, 8))
+    start = figure.axes[0].lines[0].get_xdata()[0]
+    layers = [x for name in ("batch\nnorm", "ReLU", "conv\n3×3") for x in places(figure, name)]
+    assert sum(x < start for x in layers) == boxes_before
+
+
+def test_a_bottleneck_shows_its_three_convolutions():
+    shown = texts(plots.block(Bottleneck(8, 4), (1, 8, 6, 6)))
+    assert shown.count("conv\n1×1") == 3 and shown.count("conv\n3×3") == 1  # one in the shortcut
+    assert shown.count("ReLU") == 3 and "4×6×6" in shown and "16×6×6" in shown
 
 
 # The live curve

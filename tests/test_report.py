@@ -68,14 +68,19 @@ def test_a_training_that_ended_early_is_named_below_the_table(folder, mini):
     assert report.table("depths").splitlines()[-2:] == ["", "plain-8 seed 3: The loss is gone."]
 
 
-@pytest.mark.parametrize("picture", ["depth", "curves", "changes"])
+PLOTS = {
+    "depth": "error_against_depth",
+    "curves": "curves",
+    "changes": "changes",
+    "cost": "error_against_cost",
+    "images": "error_against_images",
+}
+
+
+@pytest.mark.parametrize("picture", PLOTS)
 def test_an_experiment_is_drawn_beside_its_file(folder, mini, monkeypatch, picture):
     drawn = []
-    for kind, function in (
-        ("depth", "error_against_depth"),
-        ("curves", "curves"),
-        ("changes", "changes"),
-    ):
+    for kind, function in PLOTS.items():
         real = getattr(plots, function)
 
         def look(runs, *arguments, kind=kind, real=real, **options):
@@ -87,7 +92,8 @@ def test_an_experiment_is_drawn_beside_its_file(folder, mini, monkeypatch, pictu
     monkeypatch.setitem(
         EXPERIMENTS, "depths", Experiment(lambda: mini, trainings, picture, "Errors")
     )
-    results.write("depths", "plain", 8, mini, history(), RECIPE)
+    net = {"cost": "wide, 1.2 million", "images": "tuned, 20 images"}.get(picture, "plain")
+    results.write("depths", net, 8, mini, history(), RECIPE)
     report.draw("depths")
     assert drawn == [(picture, "Errors")]
     assert (folder / "depths.png").read_bytes().startswith(b"\x89PNG")

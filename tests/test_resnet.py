@@ -18,6 +18,7 @@ from stirring import stir
 import resnet_lessons
 from resnet_lessons.blocks import BasicBlock, Bottleneck
 from resnet_lessons.resnet import ResNet, resnet18
+from resnet_lessons.shapes import shape_table
 
 PARAMETERS = {
     "resnet18": 11_689_512,
@@ -202,3 +203,17 @@ def test_copies_and_pickles_compute_the_same():
     x = torch.randn(1, 3, 32, 32)
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert torch.equal(twin(x), net(x))
+
+
+def test_thin_networks_for_small_images_have_their_own_stages_and_channels():
+    net = ResNet((1, 2, 3), 10, 1, "cifar", block=Bottleneck, channels=(3, 5, 7)).eval()
+    assert [len(stage) for stage in (net.layer1, net.layer2, net.layer3)] == [1, 2, 3]
+    assert not hasattr(net, "layer4")
+    table = shape_table(net, (2, 1, 14, 13))
+    assert table["conv1"].output == (2, 3, 14, 13)
+    assert [table[f"layer{n}.0"].output for n in (1, 2, 3)] == [
+        (2, 12, 14, 13),
+        (2, 20, 7, 7),
+        (2, 28, 4, 4),
+    ]
+    assert net.fc.in_features == 28 and table.output == (2, 10)

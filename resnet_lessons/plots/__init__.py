@@ -7,6 +7,7 @@ dashed. Several seeds are drawn as their mean with a band from the smallest to t
 Each function returns a closed figure: as the last line of a cell it is shown once.
 """
 
+from resnet_lessons.plots.against import error_against_cost, error_against_images
 from resnet_lessons.plots.layers import (
     block_by_block,
     gradient_norms,
@@ -27,20 +28,24 @@ from resnet_lessons.plots.perturbations import (
     path_gradients,
 )
 from resnet_lessons.plots.pictures import feature_maps, guesses, images
+from resnet_lessons.plots.scales import chain, exchange
 from resnet_lessons.plots.structure import block, costs, network
-from resnet_lessons.plots.using import boxes, error_against_images, heatmaps
+from resnet_lessons.plots.using import boxes, heatmaps
 
 __all__ = [
     "LiveCurves",
     "block",
     "block_by_block",
     "boxes",
+    "chain",
     "changes",
     "costs",
     "curves",
     "curves_by_kind",
+    "error_against_cost",
     "error_against_depth",
     "error_against_images",
+    "exchange",
     "feature_maps",
     "gradient_norms",
     "guesses",

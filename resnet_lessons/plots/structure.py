@@ -1,6 +1,6 @@
 """Pictures of structure: a network as a row of boxes, a block as boxes and wires."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,44 +86,60 @@ def block(module: nn.Module, input_shape: Sequence[int], title: str = "") -> Fig
     """A block as wires and boxes, with the shape that was measured on every wire.
 
     Args:
-        module: a `PlainBlock` or `BasicBlock`.
+        module: a block whose branch is one chain: `PlainBlock`, `BasicBlock`, `Bottleneck` or
+            `PreActBlock`.
         input_shape: the shape of its input, N×C×H×W.
     """
-    rows = {row.name: row for row in shape_table(module, input_shape)}
-    branch = [rows[name] for name in ("conv1", "bn1", "relu", "conv2", "bn2")]
-    # The one ReLU module runs twice, so its last row is the one behind the addition.
-    detour = [row for name, row in rows.items() if name.startswith("downsample")]
+    rows = [row for row in shape_table(module, input_shape) if row.kind != "Dropout"]
+    sizes = {name: m.kernel_size for name, m in module.named_modules() if isinstance(m, nn.Conv2d)}
+    detour = [row for row in rows if row.name.startswith("downsample")]
+    branch = [row for row in rows if not row.name.startswith("downsample")]
+    after = branch.pop() if branch[-1].kind == "ReLU" else None  # stands behind the addition
     has_shortcut = hasattr(module, "downsample")
 
-    drawing, grid = new_figure(width=9.0, height=3.4 if has_shortcut else 2.2)
+    drawing, grid = new_figure(
+        width=max(9.0, 1.35 * len(rows)), height=3.4 if has_shortcut else 2.2
+    )
     axes = grid[0, 0]
     axes.axis("off")
     axes.set_aspect("equal")
     step, end = 1.75, len(branch) * 1.75 + 0.6
-    _wire(axes, (-0.7, 0), (end + 2.8, 0))
+    out = end + (2.8 if after else 1.8)
+    _wire(axes, (-0.7, 0), (out, 0))
     axes.text(-0.8, 0, "x", ha="right", va="center", fontsize=13, style="italic")
-    axes.text(end + 2.9, 0, "y", ha="left", va="center", fontsize=13, style="italic")
+    axes.text(out + 0.1, 0, "y", ha="left", va="center", fontsize=13, style="italic")
     _on_wire(axes, 0.0, -0.75, input_shape)
     for index, row in enumerate(branch):
-        _box(axes, (index + 0.75) * step, 0, row)
-        if row.kind == "Conv2d":
+        _box(axes, (index + 0.75) * step, 0, row, sizes)
+        if row.kind == "Conv2d" and row is not branch[-1]:
             _on_wire(axes, (index + 1.28) * step, -0.75, row.output)
-    _box(axes, end + 1.65, 0, rows["relu"])
-    _on_wire(axes, end + 2.5, -0.75, rows["bn2"].output)
+    if after:
+        _box(axes, end + 1.65, 0, after, sizes)
+    _on_wire(axes, out - 0.3, -0.75, branch[-1].output)
     if has_shortcut:
-        _shortcut(axes, end, input_shape, [r for r in detour if r.kind != "Identity"])
+        # A pre-activation block's shortcut may start behind the first normalisation and ReLU.
+        start = 2.25 * step if getattr(module, "activate_shortcut", False) else -0.2
+        detour = [row for row in detour if row.kind != "Identity"]
+        _shortcut(axes, (start, end), input_shape, detour, sizes)
         label = "F(x): what the block learns"
     else:
         label = "F(x): all there is; no way around"
     axes.text(end / 2, -1.5, label, ha="center", color=NEUTRAL)
-    axes.set(xlim=(-1.4, end + 3.4), ylim=(-1.8, 2.6 if has_shortcut else 0.8), title=title)
+    axes.set(xlim=(-1.4, out + 0.6), ylim=(-1.8, 2.6 if has_shortcut else 0.8), title=title)
     return drawing
 
 
-def _shortcut(axes: Axes, end: float, shape: Sequence[int], detour: list[ShapeRow]) -> None:
+def _shortcut(
+    axes: Axes,
+    ends: tuple[float, float],
+    shape: Sequence[int],
+    detour: list[ShapeRow],
+    sizes: Mapping[str, tuple[int, ...]],
+) -> None:
     """The wire around the branch, with what stands on it, and the addition it ends in."""
-    for start, stop in (((-0.2, 0), (-0.2, 1.6)), ((-0.2, 1.6), (end, 1.6))):
-        axes.plot(*zip(start, stop, strict=True), color=RESIDUAL, linewidth=2.2, zorder=1)
+    start, end = ends
+    for first, last in (((start, 0), (start, 1.6)), ((start, 1.6), (end, 1.6))):
+        axes.plot(*zip(first, last, strict=True), color=RESIDUAL, linewidth=2.2, zorder=1)
     axes.annotate(
         "",
         (end, 0.3),
@@ -131,11 +147,12 @@ def _shortcut(axes: Axes, end: float, shape: Sequence[int], detour: list[ShapeRo
         arrowprops={"arrowstyle": "-|>", "color": RESIDUAL, "lw": 2.2},
         zorder=1,
     )
+    middle = (max(start, 0) + end) / 2
     for index, row in enumerate(detour):
-        _box(axes, end / 2 + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row)
+        _box(axes, middle + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row, sizes)
     names = {"Conv2d": "projection shortcut", "PaddingShortcut": "padding shortcut"}
     name = names[detour[0].kind] if detour else "identity shortcut: x itself"
-    axes.text(end / 2, 2.25, name, ha="center", color=RESIDUAL)
+    axes.text(middle, 2.25, name, ha="center", color=RESIDUAL)
     _on_wire(axes, end - 0.9, 1.85, detour[-1].output if detour else shape)
     axes.add_patch(Circle((end, 0), 0.32, facecolor="white", edgecolor="black", zorder=3))
     axes.text(end, 0, "+", ha="center", va="center", fontsize=15, zorder=4)
@@ -147,13 +164,14 @@ def _wire(axes: Axes, start: tuple[float, float], stop: tuple[float, float]) -> 
     )
 
 
-def _box(axes: Axes, x: float, y: float, row: ShapeRow) -> None:
-    """One layer, coloured by its kind."""
+def _box(
+    axes: Axes, x: float, y: float, row: ShapeRow, sizes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """One layer, coloured by its kind; `sizes` are those of the kernels, by name."""
     names = {"Conv2d": "conv", "BatchNorm2d": "batch\nnorm", "PaddingShortcut": "zero\npadding"}
     text = names.get(row.kind, row.kind)
     if row.kind == "Conv2d":
-        size = "1×1" if row.name.startswith("downsample") else "3×3"
-        text = f"{text}\n{size}"
+        text = f"{text}\n{'×'.join(map(str, sizes[row.name]))}"
     axes.add_patch(
         FancyBboxPatch(
             (x - 0.5, y - 0.38),

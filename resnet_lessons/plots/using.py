@@ -1,82 +1,16 @@
-"""Pictures of what a trained network is used for: transfer, explanations, detection."""
+"""Pictures of what a trained network is used for: explanations, detection."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from resnet_lessons._arguments import one_of
-from resnet_lessons.history import History
-from resnet_lessons.plots.style import NAMES, NEUTRAL, RESIDUAL, from_zero, new_figure, picture_grid
-from resnet_lessons.results import Run
+from resnet_lessons.plots.style import RESIDUAL, picture_grid
 
 _WARM = "#D55E00"  # vermilion, from Okabe and Ito's palette
-# Line, marker and colour of each kind of training, in the order in which they appear.
-_LOOKS = (("--", "s", NEUTRAL), (":", "^", "#E69F00"), ("-", "o", RESIDUAL), ("-.", "D", "#009E73"))
-
-
-def error_against_images(
-    runs: Sequence[Run | History], figure: str = "test_error", title: str = ""
-) -> Figure:
-    """The error of the last epoch against the number of labelled images, on a logarithmic axis.
-
-    A dot a training, a line through the means, a band over the seeds.
-
-    Args:
-        runs: stored runs or histories, called for example "fine-tuned, 80 images".
-        figure: a column of `Epoch`.
-
-    Raises:
-        ValueError: an `Epoch` has no such figure, or a name has no number of images.
-    """
-    one_of("figure", figure, NAMES)
-    kinds: dict[str, dict[int, list[float]]] = {}
-    for run in runs:
-        kind, count = _kind_and_images(run.label)
-        if run.epochs:
-            error = getattr(run.epochs[-1], figure)
-            kinds.setdefault(kind, {}).setdefault(count, []).append(error)
-    drawing, axes = new_figure(width=7.0)
-    panel = axes[0, 0]
-    for number, (kind, errors) in enumerate(kinds.items()):
-        _draw_kind(panel, kind, dict(sorted(errors.items())), _LOOKS[number % len(_LOOKS)])
-    counts = sorted({count for errors in kinds.values() for count in errors})
-    panel.set_xscale("log")
-    panel.set_xticks(counts, [f"{count:,}" for count in counts])
-    panel.minorticks_off()
-    panel.set(xlabel="labelled images", ylabel=NAMES[figure])
-    panel.legend(frameon=False)
-    from_zero([panel])
-    drawing.suptitle(title, fontsize=11)
-    return drawing
-
-
-def _kind_and_images(label: str) -> tuple[str, int]:
-    kind, _, rest = label.rpartition(", ")
-    number = rest.removesuffix(" images").replace(",", "")
-    if not kind or not number.isdigit():
-        raise ValueError(
-            f"a training is called {label!r}, but the number of its images is read from its name; "
-            "call it for example 'fine-tuned, 80 images'."
-        )
-    return kind, int(number)
-
-
-def _draw_kind(
-    axes: Axes, kind: str, errors: Mapping[int, Sequence[float]], look: tuple[str, str, str]
-) -> None:
-    dashes, marker, colour = look
-    counts = list(errors)
-    low, high = ([pick(values) for values in errors.values()] for pick in (min, max))
-    axes.fill_between(counts, low, high, color=colour, alpha=0.18, linewidth=0)
-    means = [sum(values) / len(values) for values in errors.values()]
-    axes.plot(counts, means, dashes, color=colour, marker=marker, markersize=5, label=kind)
-    for count, values in errors.items():
-        axes.plot([count] * len(values), values, ".", color="black", markersize=3)
 
 
 def heatmaps(

@@ -1,0 +1,141 @@
+"""Pictures of blocks that work at several scales: Res2Net's chain and HRNet's exchange."""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+
+from resnet_lessons.hrnet import HighResolutionModule
+from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
+from resnet_lessons.res2net import Res2NetBlock
+from resnet_lessons.shapes import shape_table
+
+_CONVOLUTION, _COARSER, _FINER = "#56B4E9", "#E69F00", "#009E73"  # Okabe and Ito's palette
+
+
+def chain(block: Res2NetBlock, input_shape: Sequence[int], title: str = "") -> Figure:
+    """The branch of a `Res2NetBlock`: its parts, a lane each, and what each gets of the one before.
+
+    Args:
+        input_shape: the shape of the block's input, N×C×H×W; the shapes on the lanes are measured.
+    """
+    rows = {row.name: row for row in shape_table(block, input_shape)}
+    parts = len(block.convs) + 1
+    drawing, grid = new_figure(width=9.0, height=0.8 + 0.75 * parts)
+    axes = grid[0, 0]
+    axes.axis("off")
+    axes.set_aspect("equal")
+    middle = (1 - parts) / 2
+    _arrow(axes, (-1.6, middle), (-0.6, middle))
+    _box(axes, 0, middle, "conv 1×1", parts)
+    _box(axes, 7.6, middle, "conv 1×1", parts)
+    _arrow(axes, (8.2, middle), (9.2, middle))
+    _label(axes, (-1.7, middle), _size(input_shape), "right")
+    _label(axes, (9.3, middle), _size(rows["conv3"].output), "left")
+    for number in range(parts):
+        _lane(axes, number, parts, block.chained)
+        shape = rows[f"convs.{number}" if number < parts - 1 else "pool"].output
+        _label(axes, (6.0, 0.24 - number), _size(shape), "center")
+    axes.set(xlim=(-3.4, 11.0), ylim=(0.6 - parts, 0.6), title=title)
+    return drawing
+
+
+def _lane(axes: Axes, number: int, parts: int, chained: bool) -> None:
+    """One part from left to right, and the way from its result down to the next one."""
+    height, last = -number, number == parts - 1
+    _arrow(axes, (0.6, height), (7.0, height))
+    if not last:
+        _box(axes, 3.6, height, "conv 3×3")
+    if number and not last and chained:
+        axes.plot([5.1, 5.1, 2.0], [1 + height, 0.5 + height, 0.5 + height], color=RESIDUAL)
+        _arrow(axes, (2.0, 0.52 + height), (2.0, 0.18 + height), RESIDUAL)
+        axes.add_patch(Circle((2.0, height), 0.17, facecolor="white", edgecolor="black", zorder=3))
+        axes.text(2.0, height, "+", ha="center", va="center", zorder=4)
+
+
+def exchange(
+    module: HighResolutionModule, shapes: Sequence[Sequence[int]], title: str = ""
+) -> Figure:
+    """What the branches of a `HighResolutionModule` send each other: squares are feature maps.
+
+    Args:
+        shapes: of the maps that the module takes, N×C×H×W each, the finest first. Those on the
+            right are measured.
+    """
+    with torch.no_grad():
+        given = [torch.zeros(tuple(shape)) for shape in shapes]
+        results = [tuple(y.shape) for y in _at_rest(module, given)]
+    drawing, grid = new_figure(width=8.0, height=0.5 + 0.95 * len(shapes))
+    axes = grid[0, 0]
+    axes.axis("off")
+    axes.set_aspect("equal")
+    sides = [(shape[2] / shapes[0][2]) ** 0.5 for shape in shapes]
+    for number, side in enumerate(sides):
+        for left, shape in ((0.0, shapes[number]), (6.0, results[number])):
+            corner = (left - side / 2, -1.3 * number - side / 2)
+            axes.add_patch(Rectangle(corner, side, side, color=RESIDUAL, alpha=0.75, linewidth=0))
+            outside, align = (-0.7, "right") if left == 0 else (0.7, "left")
+            _label(axes, (left + outside, -1.3 * number), _size(shape), align)
+    for source in range(len(shapes)):
+        for target in range(len(shapes)):
+            colour = NEUTRAL if source == target else _COARSER if source < target else _FINER
+            _arrow(axes, (0.6, -1.3 * source), (5.3, -1.3 * target), colour)
+    _explain(drawing)
+    axes.set(xlim=(-2.6, 8.6), ylim=(0.6 - 1.3 * len(shapes), 0.7), title=title)
+    return drawing
+
+
+def _explain(drawing: Figure) -> None:
+    """What the colours of the arrows mean."""
+    means = {
+        "as it is": NEUTRAL,
+        "to a coarser branch: 3×3 of stride 2": _COARSER,
+        "to a finer one: 1×1, pixels repeated": _FINER,
+    }
+    lines = [Line2D([], [], color=colour) for colour in means.values()]
+    drawing.legend(lines, means, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
+
+
+def _at_rest(module: HighResolutionModule, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+    """What the module gives in evaluation mode; its mode and its statistics stay."""
+    training = module.training
+    try:
+        return module.eval()(maps)
+    finally:
+        module.train(training)
+
+
+def _box(axes: Axes, x: float, y: float, text: str, lanes: int = 1) -> None:
+    """A convolution, as high as the lanes that it spans."""
+    height = lanes - 0.45
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - 0.6, y - height / 2),
+            1.2,
+            height,
+            boxstyle="round,pad=0.02,rounding_size=0.1",
+            facecolor=_CONVOLUTION,
+            edgecolor="black",
+            linewidth=0.8,
+            zorder=2,
+        )
+    )
+    axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=3)
+
+
+def _arrow(
+    axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str = "black"
+) -> None:
+    style = {"arrowstyle": "-|>", "color": colour, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", stop, start, arrowprops=style, zorder=1)
+
+
+def _label(axes: Axes, place: tuple[float, float], text: str, align: str) -> None:
+    axes.text(*place, text, ha=align, va="center", fontsize=8, family="monospace", zorder=4)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "×".join(str(size) for size in shape[1:])
