@@ -150,7 +150,7 @@ def test_a_judge_that_dies_costs_one_submission_and_ctrl_c_none(tmp_path):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "1 of 3 are graded and kept" in said
-    assert [path.name[0] for path in attempt.iterdir()] == ["a"]
+    assert [path.name[0] for path in attempt.iterdir()] == ["a"], list(attempt.iterdir())
 
 
 def test_the_grader_goes_on_when_a_judge_is_killed(tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ from resnet_lessons.grading.limits import Limits
 from resnet_lessons.grading.serving import PREFIX
 
 LIMITS = {"total": 40.0, "step": 5.0, "memory": 1024, "file": 16, "processes": 16}
-LINUX = sys.platform == "linux"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +51,8 @@ def leftovers():
 def test_a_submission_gets_its_points_and_does_no_harm(case, lane, outside):
     if case.kind == "dishonest" and lane.about["mode"] != "jail":
         pytest.skip("this machine lets no process be shut in")
+    if case.linux and sys.platform != "linux":
+        pytest.skip("this system does not limit memory and files")
     before, folders = contents(outside), leftovers()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)

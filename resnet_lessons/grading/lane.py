@@ -26,6 +26,7 @@ class Lane:
     """One judge, which grades one submission after the other."""
 
     def __init__(self) -> None:
+        self.closing = threading.Lock()
         environment = {name: os.environ[name] for name in KNOWN if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -67,16 +68,17 @@ class Lane:
             timer.cancel()
 
     def close(self) -> None:
-        """End the judge, and with it any worker of its."""
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(OSError):  # there was something left to be written
-                stream.close()
+        """End the judge, and with it any worker of its; in any thread."""
+        with self.closing:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError, ValueError):  # something was left to be written
+                    stream.close()
 
 
 def _leave(number: int, frame: object) -> None:

@@ -122,27 +122,30 @@ class _Crew:
         self.errors: list[BaseException] = []
 
     def work(self, count: int) -> None:
-        threads = [threading.Thread(target=self._guarded, daemon=True) for _ in range(count)]
-        for thread in threads:
-            thread.start()
+        # Not `join`: after Ctrl-C in it a thread counts as ended before it is (Python 3.11, 3.12).
+        ended = [threading.Event() for _ in range(count)]
+        for event in ended:
+            threading.Thread(target=self._guarded, args=(event,), daemon=True).start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.2)  # Ctrl-C gets through on Windows, too
+            for event in ended:
+                while not event.wait(0.2):  # Ctrl-C gets through on Windows, too
+                    pass
         finally:
             self.stopped.set()
             for lane in list(self.lanes):
                 lane.close()
-            for thread in threads:
-                thread.join(15)
+            for event in ended:
+                event.wait(15)
         if self.errors:
             raise self.errors[0]
 
-    def _guarded(self) -> None:
+    def _guarded(self, ended: threading.Event) -> None:
         try:
             self._one()
         except BaseException as error:
             self.errors.append(error)
+        finally:
+            ended.set()
 
     def _one(self) -> None:
         lane = None

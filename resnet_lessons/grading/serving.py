@@ -95,7 +95,8 @@ class ForkServer:
         with theirs:
             socket.send_fds(self.control, [json.dumps(order).encode()], [theirs.fileno()])
         pid = int(self.control.recv(20))
-        return Worker(ours, lambda: _kill_group(pid), folder, limits)
+        kill = _end if self.mode == "jail" else _kill_group
+        return Worker(ours, lambda: kill(pid), folder, limits)
 
     def close(self) -> None:
         self.control.close()
@@ -142,6 +143,7 @@ def _work(mode: str, order: dict, end: socket.socket) -> None:
     pid = os.fork()  # the first process in a world of its own: with it all others end
     if pid:
         end.close()
+        signal.signal(signal.SIGTERM, lambda number, frame: os.kill(pid, signal.SIGKILL))
         os.waitpid(pid, 0)
         return
     isolation.drop()
@@ -202,6 +204,12 @@ def _as_child(work: Callable[[], None]) -> None:
         code = 0
     finally:
         os._exit(code)
+
+
+def _end(pid: int) -> None:
+    """Let the keeper of a world end it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def _kill_group(pid: int) -> None:

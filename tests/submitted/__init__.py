@@ -40,6 +40,7 @@ class Case:
         says: words that feedback must have, by the exercise that says it, "" for the cells.
         look: words among what the grader is asked to look at.
         limits: other than the tests' usual ones.
+        linux: whether it takes what only Linux limits.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Case:
     says: dict[str, str] = field(default_factory=dict)
     look: str = ""
     limits: dict[str, float] = field(default_factory=dict)
+    linux: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
@@ -58,12 +60,18 @@ CASES: list[Case] = []
 
 
 def _case(kind: str) -> Callable:
-    def decorate(name: str, points: dict[str, float], look: str = "", **limits: float) -> Callable:
+    def decorate(
+        name: str,
+        points: dict[str, float],
+        look: str = "",
+        linux: bool = False,
+        **limits: float,
+    ) -> Callable:
         def add(make: Callable) -> Callable:
             cells, says = make(), {}
             if isinstance(cells, tuple):
                 cells, says = cells
-            CASES.append(Case(name, kind, cells, points, says, look, limits))
+            CASES.append(Case(name, kind, cells, points, says, look, limits, linux))
             return make
 
         return add

@@ -150,17 +150,17 @@ def _():
     return [slow] * 6 + [KIND], {"shortcut_kind": "The time for the whole notebook"}
 
 
-@damaged("a list without end", K)
+@damaged("a list without end", K, linux=True)
 def _():
     return ["x = [0]\nwhile True: x = x + x", KIND], {"": "MemoryError"}
 
 
-@damaged("a tensor that fits nowhere", {**K})
+@damaged("a tensor that fits nowhere", {**K}, linux=True)
 def _():
     return ["x = torch.zeros(10**6, 10**5)", KIND], {"": "RuntimeError"}
 
 
-@damaged("an answer that takes all memory", P)
+@damaged("an answer that takes all memory", P, linux=True)
 def _():
     greedy = "def shortcut_kind(*a):\n    return 'identity' * 10**11"
     return [SETUP, greedy, PADDING], {"shortcut_kind": "MemoryError"}
@@ -185,7 +185,7 @@ def _():
     return ["line = 'x' * 10**6\nwhile True: print(line)", KIND], {"": "not done after"}
 
 
-@damaged("gigabytes into a file", K)
+@damaged("gigabytes into a file", K, linux=True)
 def _():
     fill = "with open('big', 'wb') as file:\n    for _ in range(4000): file.write(bytes(1 << 20))"
     return [fill, KIND], {"": "OSError"}
