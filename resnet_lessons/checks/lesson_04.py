@@ -439,6 +439,7 @@ resnet18 = Exercise(
     minutes=30,
     points=10,
     why="It is the network that this course, and half of computer vision, begins with.",
+    answer="ResNet18",
 )
 
 

@@ -259,6 +259,7 @@ bottleneck = Exercise(
     minutes=25,
     points=10,
     why="ResNet-50, ResNeXt and Wide ResNet are this one class.",
+    answer="MyBottleneck",
 )
 
 
