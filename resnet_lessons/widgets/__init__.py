@@ -1,0 +1,11 @@
+"""Explorers: controls and a picture that answers them at once, each made by one call.
+
+An explorer is the last value of a cell. Where no kernel runs (on GitHub, in a PDF), its first
+picture stands in its place.
+"""
+
+from resnet_lessons.widgets.convolution import convolution
+from resnet_lessons.widgets.depth import depth
+from resnet_lessons.widgets.explorer import Explorer
+
+__all__ = ["Explorer", "convolution", "depth"]

@@ -1,0 +1,101 @@
+"""What all explorers are: labelled controls, and below them what they show.
+
+Written for ipywidgets 7.7, which Colab has, as for 8.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+DPI = 90
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an explorer shows for some values of its controls.
+
+    Attributes:
+        text: in words, a line each; it says all that the picture says.
+        picture: or None, where the values allow none.
+        fault: whether the values do not go together; the text then says why, and what would.
+    """
+
+    text: tuple[str, ...]
+    picture: Figure | None = None
+    fault: bool = False
+
+    def html(self) -> str:
+        """The lines, and under them the picture, whose alternative text they are."""
+        colour = "#D55E00" if self.fault else "#0072B2"
+        lines = "<br>".join(escape(line) for line in self.text)
+        parts = [f'<div style="border-left:.35em solid {colour};padding:0 .8em">{lines}</div>']
+        if self.picture is not None:
+            data = io.BytesIO()
+            self.picture.savefig(data, format="png", dpi=DPI)
+            coded = base64.b64encode(data.getvalue()).decode()
+            said = escape(" ".join(self.text), quote=True)
+            parts.append(
+                f'<img alt="{said}" style="max-width:100%" src="data:image/png;base64,{coded}">'
+            )
+        return "".join(parts)
+
+
+class Explorer:
+    """Controls, and an answer that follows them.
+
+    Shows itself as the last value of a cell: with a kernel as widgets, without one as the answer to
+    the values that it began with, or was left with.
+
+    Attributes:
+        controls: by name; set `explorer.controls["stride"].value` to move one from code.
+        shown: the present answer.
+
+    Args:
+        controls: widgets with a `value` and a description.
+        answer: is called with the controls' values, by name.
+    """
+
+    def __init__(
+        self, controls: Mapping[str, ipywidgets.Widget], answer: Callable[..., Shown]
+    ) -> None:
+        self.controls = dict(controls)
+        self._answer = answer
+        self._view = ipywidgets.HTML()
+        for control in self.controls.values():
+            control.style.description_width = "9em"
+            control.observe(self._follow, "value")
+        self._box = ipywidgets.VBox([*self.controls.values(), self._view])
+        self._follow()
+
+    def _follow(self, _: object = None) -> None:
+        values = {name: control.value for name, control in self.controls.items()}
+        self.shown = self._answer(**values)
+        self._view.value = self.shown.html()
+
+    def __repr__(self) -> str:
+        values = (f"{name}={control.value!r}" for name, control in self.controls.items())
+        return "\n".join([", ".join(values), *self.shown.text])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
+        settings = escape(repr(self).splitlines()[0])
+        return {
+            VIEW: {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id},
+            "text/plain": repr(self),
+            "text/html": f"<div><code>{settings}</code></div>{self._view.value}",
+        }
+
+
+def slider(label: str, value: int, low: int, high: int) -> ipywidgets.IntSlider:
+    """A slider over whole numbers that answers while it is moved; arrow keys move it, too."""
+    return ipywidgets.IntSlider(value=value, min=low, max=high, description=label)
+
+
+def menu(label: str, value: object, choices: tuple) -> ipywidgets.Dropdown:
+    """A menu of a few choices."""
+    return ipywidgets.Dropdown(value=value, options=list(choices), description=label)

@@ -1,0 +1,134 @@
+"""Explorers: they answer, refuse in words, and leave a picture where no kernel runs."""
+
+import base64
+import re
+
+import pytest
+import torch
+from ipywidgets import Dropdown, IntSlider
+from torch import nn
+
+from resnet_lessons import results, widgets
+from resnet_lessons.widgets.convolution import answer
+from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown
+
+MAKERS = {"convolution": widgets.convolution, "depth": widgets.depth}
+every_explorer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+@every_explorer
+def test_without_a_kernel_its_text_and_picture_are_left(make):
+    explorer = make()
+    bundle = explorer._repr_mimebundle_()
+    assert bundle[VIEW]["model_id"] == explorer._box.model_id
+    html = bundle["text/html"]
+    picture = re.search(
+        r'<img alt="([^"]+)" style="[^"]*" src="data:image/png;base64,([^"]+)">', html
+    )
+    assert base64.b64decode(picture[2]).startswith(b"\x89PNG")
+    assert len(html) < 100_000
+    for line in explorer.shown.text:
+        assert line in bundle["text/plain"]
+    settings = bundle["text/plain"].splitlines()[0]
+    assert all(f"{name}=" in settings for name in explorer.controls)
+
+
+@every_explorer
+def test_every_control_has_a_label_and_moves_the_answer(make):
+    for name, control in make().controls.items():
+        explorer = make()
+        control = explorer.controls[name]
+        assert control.description
+        before = explorer._view.value
+        if isinstance(control, IntSlider):
+            assert control.continuous_update
+            control.value = control.max if control.value != control.max else control.min
+        else:
+            assert isinstance(control, Dropdown)
+            control.value = next(v for v in control.options if v != control.value)
+        assert explorer._view.value != before, name
+        assert explorer._repr_mimebundle_()["text/html"].endswith(explorer._view.value)
+
+
+def test_a_fault_is_told_apart_and_text_is_escaped():
+    right, wrong = Shown(("a < b",)), Shown(("a < b",), fault=True)
+    assert "a &lt; b" in right.html() and right.html() != wrong.html()
+    assert "<img" not in right.html()
+
+
+def test_an_explorer_follows_its_controls():
+    slider = IntSlider(value=1, max=5, description="n")
+    explorer = Explorer({"n": slider}, lambda n: Shown((f"{n} squared is {n * n}",)))
+    slider.value = 4
+    assert explorer.shown.text == ("4 squared is 16",)
+    assert repr(explorer) == "n=4\n4 squared is 16"
+
+
+# --- convolution ---
+
+
+def test_the_size_is_torchs_and_so_is_what_a_pixel_sees():
+    for size, kernel, stride, padding, dilation in (
+        (7, 3, 2, 1, 1), (8, 3, 2, 1, 1), (5, 5, 1, 0, 1), (9, 3, 3, 2, 2), (4, 7, 4, 4, 1),
+    ):  # fmt: skip
+        layer = nn.Conv2d(1, 1, kernel, stride, padding, dilation, bias=False)
+        nn.init.ones_(layer.weight)
+        x = torch.randn(1, 1, size, size, requires_grad=True)
+        y = layer(x)
+        out = y.shape[-1]
+        for pixel in range(1, out + 1):
+            shown = answer(size, kernel, stride, padding, dilation, pixel)
+            assert f"{size}×{size} becomes {out}×{out}." in shown.text[0] and not shown.fault
+            (gradient,) = torch.autograd.grad(y[0, 0, pixel - 1, pixel - 1], x, retain_graph=True)
+            seen = int((gradient[0, 0] != 0).any(1).sum())
+            assert (
+                f"sees {kernel} places of the input's row, {seen} of them pixels" in shown.text[1]
+            )
+
+
+def test_pixels_that_no_step_reaches_are_told():
+    assert "The last 1 of the padded row" in answer(8, 3, 2, 1, 1, 1).text[-1]
+    assert len(answer(7, 3, 2, 1, 1, 1).text) == 2
+
+
+@pytest.mark.parametrize(("size", "kernel", "dilation", "cure"), [(3, 5, 1, 1), (1, 7, 3, 9)])
+def test_a_kernel_that_does_not_fit_is_refused_with_the_cure(size, kernel, dilation, cure):
+    shown = answer(size, kernel, 1, 0, dilation, 1)
+    assert shown.fault and f"a padding of at least {cure}," in shown.text[1]
+    with pytest.raises(RuntimeError):
+        nn.Conv2d(1, 1, kernel, 1, cure - 1, dilation)(torch.zeros(1, 1, size, size))
+    nn.Conv2d(1, 1, kernel, 1, cure, dilation)(torch.zeros(1, 1, size, size))
+
+
+def test_it_begins_where_it_is_asked_to_and_says_what_is_out_of_reach():
+    explorer = widgets.convolution(size=5, kernel=1, stride=1, padding=0)
+    assert explorer.shown.text[0].endswith("= 5: 5×5 becomes 5×5.")
+    with pytest.raises(ValueError, match=r"kernel is 9, but the slider ends at 7"):
+        widgets.convolution(kernel=9)
+    with pytest.raises(ValueError, match="stride is 0"):
+        widgets.convolution(stride=0)
+
+
+# --- depth ---
+
+
+def test_the_gap_is_that_of_the_stored_runs():
+    runs = [run for run in results.read("degradation-mini") if run.depth == 44]
+    explorer = widgets.depth(layers=44)
+    for column, figure in (("train_error", "training error"), ("test_error", "test error")):
+        explorer.controls["figure"].value = figure
+        means = [
+            sum(getattr(run.epochs[-1], column) for run in runs if run.net == kind) / 3
+            for kind in ("plain", "residual")
+        ]
+        (text,) = explorer.shown.text
+        assert f"The plain mean is {means[0] - means[1]:.1f} points higher." in text
+        assert f"plain-44 ends at {means[0]:.1f} %" in text
+
+
+def test_depths_are_those_that_are_stored():
+    assert widgets.depth().controls["layers"].options == (8, 20, 32, 44, 56)
+    with pytest.raises(ValueError, match="layers is 21, but degradation-mini has networks of 8,"):
+        widgets.depth(layers=21)
+    with pytest.raises(ValueError, match="no plain and residual networks of one depth"):
+        widgets.depth("lesson-nine-mini")
