@@ -102,6 +102,7 @@ PICTURES = {
     "costs": lambda data: plots.costs(shape_table(resnet18(), (1, 3, 64, 64))),
     "network": lambda data: plots.network(shape_table(resnet18(), (1, 3, 64, 64))),
     "block": lambda data: plots.block(BasicBlock(4, 8, 2), (1, 4, 8, 8)),
+    "misfit": lambda data: plots.misfit(PlainBlock(4, 8, 2), (1, 4, 8, 8)),
     "boxes": lambda data: plots.boxes([torch.rand(3, 8, 8)], [DETECTED], ("ground", "disc")),
     "chain": lambda data: plots.chain(Res2NetBlock(16, 8), (1, 16, 4, 4)),
     "exchange": lambda data: plots.exchange(
@@ -500,6 +501,17 @@ def test_a_block_shows_its_layers_and_shapes(module, expected, missing):
     for part in missing:
         assert not any(part in text for text in shown), part
     assert shown.count("conv\n3×3") == 2 and shown.count("ReLU") == 2
+
+
+def test_a_shortcut_that_does_not_fit_is_red_and_shows_both_shapes():
+    figure = plots.misfit(PlainBlock(4, 8, 2), (1, 4, 8, 8))
+    wrong = {t.get_text() for t in figure.axes[0].texts if t.get_color() == "#C00000"}
+    assert wrong == {"+", "identity shortcut: x itself, not of the shape of F(x)"}
+    assert {line.get_color() for line in figure.axes[0].lines} == {"#C00000"}
+    assert texts(figure).count("4×8×8") == 2  # into the branch, and to the addition
+    assert texts(figure).count("8×4×4") == 2  # behind each convolution, and none comes out
+    fits = plots.block(BasicBlock(4, 4), (1, 4, 8, 8))
+    assert not [t for t in fits.axes[0].texts if t.get_color() == "#C00000"]
 
 
 def places(figure, text):

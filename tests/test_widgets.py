@@ -8,11 +8,17 @@ import torch
 from ipywidgets import Dropdown, IntSlider
 from torch import nn
 
+import resnet_lessons
 from resnet_lessons import results, widgets
+from resnet_lessons.widgets.block import answer as block_answer
 from resnet_lessons.widgets.convolution import answer
 from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown
 
-MAKERS = {"convolution": widgets.convolution, "depth": widgets.depth}
+MAKERS = {
+    "block": widgets.block,
+    "convolution": widgets.convolution,
+    "depth": widgets.depth,
+}
 every_explorer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
@@ -132,3 +138,54 @@ def test_depths_are_those_that_are_stored():
         widgets.depth(layers=21)
     with pytest.raises(ValueError, match="no plain and residual networks of one depth"):
         widgets.depth("lesson-nine-mini")
+
+
+# --- block ---
+
+
+@pytest.mark.parametrize("shortcut", ["identity", "projection", "padding", "none"])
+@pytest.mark.parametrize(
+    "given", [(64, 64, 1), (64, 128, 2), (64, 128, 1), (32, 32, 2), (64, 16, 1)]
+)
+def test_a_block_is_shown_or_refused_as_torch_would(given, shortcut):
+    shown = block_answer(*given, shortcut)
+    in_channels, out_channels, _ = given
+    plain = resnet_lessons.PlainBlock(*given)
+    x = torch.randn(2, in_channels, 28, 28)
+    with torch.no_grad():
+        y = plain(x)
+    out = "×".join(map(str, y.shape[1:]))
+    if shortcut == "none":
+        assert out in shown.text[0] and not shown.fault
+    elif shortcut == "identity":
+        assert shown.fault == (y.shape != x.shape)
+        assert f"F(x) is {out}" in shown.text[0]
+    elif shortcut == "padding" and out_channels < in_channels:
+        assert shown.fault and shown.picture is None
+        with pytest.raises(ValueError):
+            resnet_lessons.BasicBlock(*given, shortcut)
+    else:
+        made = resnet_lessons.BasicBlock(*given, shortcut)
+        count = sum(p.numel() for p in made.parameters())
+        around = sum(p.numel() for p in made.downsample.parameters())
+        assert f"{count:,} parameters, {around:,} of them in the shortcut" in shown.text[0]
+        assert not shown.fault
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ((64, 128, 2), "their channels, their heights and their widths differ"),
+        ((64, 128, 1), "their channels differ"),
+        ((64, 64, 2), "their heights and their widths differ"),
+    ],
+)
+def test_what_disagrees_is_named(given, words):
+    assert words in block_answer(*given, "identity").text[0]
+
+
+def test_a_block_of_another_kind_is_refused_in_words():
+    with pytest.raises(ValueError, match="shortcut is 'option A', but it must be one of 'none'"):
+        widgets.block(shortcut="option A")
+    with pytest.raises(ValueError, match="stride is '3'"):
+        widgets.block(stride=3)

@@ -29,7 +29,7 @@ from resnet_lessons.plots.perturbations import (
 )
 from resnet_lessons.plots.pictures import feature_maps, guesses, images
 from resnet_lessons.plots.scales import chain, exchange
-from resnet_lessons.plots.structure import block, costs, network
+from resnet_lessons.plots.structure import block, costs, misfit, network
 from resnet_lessons.plots.using import boxes, heatmaps
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "lesion_errors",
     "loss_planes",
     "loss_slices",
+    "misfit",
     "network",
     "path_gradients",
     "shattering",

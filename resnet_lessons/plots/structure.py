@@ -10,6 +10,7 @@ from torch import nn
 from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
 from resnet_lessons.shapes import ShapeRow, ShapeTable, shape_table
 
+FAULT = "#C00000"  # of what cannot be
 _BOX_COLOURS = {
     "Conv2d": "#56B4E9",
     "BatchNorm2d": "#CCCCCC",
@@ -90,12 +91,31 @@ def block(module: nn.Module, input_shape: Sequence[int], title: str = "") -> Fig
             `PreActBlock`.
         input_shape: the shape of its input, N×C×H×W.
     """
+    return _draw_block(module, input_shape, title, hasattr(module, "downsample"))
+
+
+def misfit(module: nn.Module, input_shape: Sequence[int], title: str = "") -> Figure:
+    """A plain block with an identity shortcut that does not fit: its wire and its sum are red.
+
+    Args:
+        module: a `PlainBlock` that changes the shape.
+        input_shape: the shape of its input, N×C×H×W.
+    """
+    return _draw_block(module, input_shape, title, True, colour=FAULT)
+
+
+def _draw_block(
+    module: nn.Module,
+    input_shape: Sequence[int],
+    title: str,
+    has_shortcut: bool,
+    colour: str = RESIDUAL,
+) -> Figure:
     rows = [row for row in shape_table(module, input_shape) if row.kind != "Dropout"]
     sizes = {name: m.kernel_size for name, m in module.named_modules() if isinstance(m, nn.Conv2d)}
     detour = [row for row in rows if row.name.startswith("downsample")]
     branch = [row for row in rows if not row.name.startswith("downsample")]
     after = branch.pop() if branch[-1].kind == "ReLU" else None  # stands behind the addition
-    has_shortcut = hasattr(module, "downsample")
 
     drawing, grid = new_figure(
         width=max(9.0, 1.35 * len(rows)), height=3.4 if has_shortcut else 2.2
@@ -115,12 +135,13 @@ def block(module: nn.Module, input_shape: Sequence[int], title: str = "") -> Fig
             _on_wire(axes, (index + 1.28) * step, -0.75, row.output)
     if after:
         _box(axes, end + 1.65, 0, after, sizes)
-    _on_wire(axes, out - 0.3, -0.75, branch[-1].output)
+    if colour != FAULT:
+        _on_wire(axes, out - 0.3, -0.75, branch[-1].output)
     if has_shortcut:
         # A pre-activation block's shortcut may start behind the first normalisation and ReLU.
         start = 2.25 * step if getattr(module, "activate_shortcut", False) else -0.2
         detour = [row for row in detour if row.kind != "Identity"]
-        _shortcut(axes, (start, end), input_shape, detour, sizes)
+        _shortcut(axes, (start, end), input_shape, detour, sizes, colour)
         label = "F(x): what the block learns"
     else:
         label = "F(x): all there is; no way around"
@@ -135,16 +156,17 @@ def _shortcut(
     shape: Sequence[int],
     detour: list[ShapeRow],
     sizes: Mapping[str, tuple[int, ...]],
+    colour: str,
 ) -> None:
     """The wire around the branch, with what stands on it, and the addition it ends in."""
     start, end = ends
     for first, last in (((start, 0), (start, 1.6)), ((start, 1.6), (end, 1.6))):
-        axes.plot(*zip(first, last, strict=True), color=RESIDUAL, linewidth=2.2, zorder=1)
+        axes.plot(*zip(first, last, strict=True), color=colour, linewidth=2.2, zorder=1)
     axes.annotate(
         "",
         (end, 0.3),
         (end, 1.62),
-        arrowprops={"arrowstyle": "-|>", "color": RESIDUAL, "lw": 2.2},
+        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.2},
         zorder=1,
     )
     middle = (max(start, 0) + end) / 2
@@ -152,10 +174,12 @@ def _shortcut(
         _box(axes, middle + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row, sizes)
     names = {"Conv2d": "projection shortcut", "PaddingShortcut": "padding shortcut"}
     name = names[detour[0].kind] if detour else "identity shortcut: x itself"
-    axes.text(middle, 2.25, name, ha="center", color=RESIDUAL)
+    name = f"{name}, not of the shape of F(x)" if colour == FAULT else name
+    axes.text(middle, 2.25, name, ha="center", color=colour)
     _on_wire(axes, end - 0.9, 1.85, detour[-1].output if detour else shape)
     axes.add_patch(Circle((end, 0), 0.32, facecolor="white", edgecolor="black", zorder=3))
-    axes.text(end, 0, "+", ha="center", va="center", fontsize=15, zorder=4)
+    ink = FAULT if colour == FAULT else "black"
+    axes.text(end, 0, "+", ha="center", va="center", fontsize=15, zorder=4, color=ink)
 
 
 def _wire(axes: Axes, start: tuple[float, float], stop: tuple[float, float]) -> None:

@@ -4,8 +4,9 @@ An explorer is the last value of a cell. Where no kernel runs (on GitHub, in a P
 picture stands in its place.
 """
 
+from resnet_lessons.widgets.block import block
 from resnet_lessons.widgets.convolution import convolution
 from resnet_lessons.widgets.depth import depth
 from resnet_lessons.widgets.explorer import Explorer
 
-__all__ = ["Explorer", "convolution", "depth"]
+__all__ = ["Explorer", "block", "convolution", "depth"]
