@@ -133,7 +133,8 @@ def test_a_changed_submission_is_graded_anew_and_a_new_seed_is_drawn_on_demand(g
     assert json.loads((graded / "more" / "seed.json").read_text())["seed"] == asked[2][1]
 
 
-def test_a_judge_that_dies_costs_one_submission_and_ctrl_c_none(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C cannot be sent to one process")
+def test_ctrl_c_costs_nothing(tmp_path):
     slow = "import time\ntime.sleep(60)"
     for name, cells in (("a", [KIND]), ("b", [slow, slow, slow]), ("c", [KIND])):
         (tmp_path / f"{name}.ipynb").write_bytes(notebook(*cells, "checks.shortcut_kind(x)"))

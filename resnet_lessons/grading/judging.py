@@ -29,7 +29,7 @@ ODD = {
     "takes source code from a library": r"getsource|findsource|__code__",
     "changes a library": r"^\s*(?:torch|checks|resnet_lessons|nn)(?:\.\w+)+\s*=[^=]|\bsetattr\(",
     "acts on processes": r"os\.(?:kill|fork|_exit|system|exec|setsid)|subprocess|multiprocessing",
-    "reads the environment": r"os\.environ|getenv|/proc/",
+    "reads the environment": r"os\.environ(?!\.get\(\"RESNET_LESSONS_)|getenv|/proc/",
 }
 
 
