@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from resnet_lessons.blocks import BasicBlock, conv3x3
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Broke, Module
-from resnet_lessons.checks.comparing import built, same_gradients, same_outputs
+from resnet_lessons.checks.comparing import basic_branch, built, same_gradients, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
 from resnet_lessons.cifar import cifar_resnet
@@ -57,8 +57,7 @@ def _(answer: Answer) -> None:
 def _(answer: Answer) -> None:
     module, reference = _basic(answer, 8, 8), expect.stir(BasicBlock(8, 8)).eval()
     x = torch.randn(3, 8, 6, 5)
-    with torch.no_grad():
-        branch = reference.bn2(reference.conv2(F.relu(reference.bn1(reference.conv1(x)))))
+    branch = basic_branch(reference, x)
     mistakes = {
         "Now the ReLU behind the addition is missing.": branch + x,
         "Now x is added behind the last ReLU.": F.relu(branch) + x,
@@ -121,18 +120,21 @@ bug_start = case(
 )
 
 
+def basic_stages(width: int, blocks: int, stages: int) -> list[nn.Module]:
+    """Basic blocks in a row; each stage but the first doubles the channels and halves the map."""
+    made, channels = [], width
+    for number in range(stages):
+        for place in range(blocks):
+            made.append(BasicBlock(channels, width * 2**number, 2 if number and not place else 1))
+            channels = width * 2**number
+    return made
+
+
 def small_resnet(width: int, blocks: int, classes: int) -> nn.Module:
     """Stem, two stages of basic blocks, head: what 13.3 should be."""
-    stages, channels = [], width
-    for number in range(2):
-        for place in range(blocks):
-            stride = 2 if number and not place else 1
-            stages.append(BasicBlock(channels, width * 2**number, stride))
-            channels = width * 2**number
     stem = [conv3x3(3, width), nn.BatchNorm2d(width), nn.ReLU()]
-    return nn.Sequential(
-        *stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
-    )
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, classes)]
+    return nn.Sequential(*stem, *basic_stages(width, blocks, 2), *head)
 
 
 @bug_start.probe(
@@ -192,8 +194,7 @@ def _(answer: Answer) -> None:
 def _(answer: Answer) -> None:
     module, reference = _basic(answer, 8, 8), expect.stir(BasicBlock(8, 8)).eval()
     x = torch.randn(3, 8, 6, 5)
-    with torch.no_grad():
-        branch = reference.bn2(reference.conv2(F.relu(reference.bn1(reference.conv1(x)))))
+    branch = basic_branch(reference, x)
     mistakes = {
         "The output is relu(2·F(x) - x): the difference with its other sign.": F.relu(
             2 * branch - x
@@ -219,13 +220,7 @@ bug_stages = case(
 
 def three_stages(width: int, blocks: int) -> nn.Module:
     """Three stages of basic blocks; the second and third halve: what 13.5 should be."""
-    stages, channels = [], width
-    for number in range(3):
-        for place in range(blocks):
-            stride = 2 if number and not place else 1
-            stages.append(BasicBlock(channels, width * 2**number, stride))
-            channels = width * 2**number
-    return nn.Sequential(*stages)
+    return nn.Sequential(*basic_stages(width, blocks, 3))
 
 
 @bug_stages.probe(
@@ -422,8 +417,7 @@ def _(answer: Answer) -> None:
 def _(answer: Answer) -> None:
     module, reference = _basic(answer, 8), expect.stir(BasicBlock(8, 8)).eval()
     x = torch.randn(3, 8, 6, 5)
-    with torch.no_grad():
-        branch = reference.bn2(reference.conv2(F.relu(reference.bn1(reference.conv1(x)))))
+    branch = basic_branch(reference, x)
     mistakes = {"Now there is a ReLU before the addition.": F.relu(F.relu(branch) + x)}
     same_outputs(module, reference, x, mistakes)
 
