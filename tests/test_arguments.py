@@ -33,7 +33,9 @@ no_number = st.one_of(
 )
 wrong_counts = no_number | st.integers(-(10**9), 0)
 no_flag = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=9))
-no_choice = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=9), st.booleans())
+# No choice begins with a question mark; bare text might be one, for hypothesis reads the sources.
+no_word = st.text(max_size=9).map("?".__add__)
+no_choice = st.one_of(st.none(), st.integers(), st.floats(), no_word, st.booleans())
 
 
 def check_sentence(message, *parts):
