@@ -1,6 +1,6 @@
 """Pictures of what might explain residual networks: values through depth, gradients on a line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,12 +38,17 @@ def through_depth(
     axes[0, 0].set_ylabel(ylabel)
     if not logarithmic:
         from_zero(list(axes[0]))
-    by_label = {line.get_label(): line for panel in axes[0] for line in panel.lines}
+    _legend(drawing, axes[0])
+    drawing.suptitle(title, fontsize=11)
+    return drawing
+
+
+def _legend(drawing: Figure, panels: Iterable[Axes]) -> None:
+    """One legend for several panels, to their right, where it covers no line."""
+    by_label = {line.get_label(): line for panel in panels for line in panel.lines}
     drawing.legend(
         by_label.values(), by_label.keys(), loc="outside right center", frameon=False, fontsize=9
     )
-    drawing.suptitle(title, fontsize=11)
-    return drawing
 
 
 def shattering(
@@ -74,9 +79,9 @@ def shattering(
         for name, noise in (("brown noise", brown_noise), ("white noise", white_noise)):
             lower.plot(lags, noise(points, lags), ":", color=NEUTRAL, linewidth=1.2, label=name)
         lower.set(xlabel="lag (points)")
-        lower.legend(frameon=False, fontsize=8)
     axes[0, 0].set_ylabel("standard deviations")
     axes[1, 0].set_ylabel("autocorrelation")
+    _legend(drawing, axes[1])
     drawing.suptitle(title, fontsize=11)
     return drawing
 
