@@ -2,23 +2,30 @@
 
 import base64
 import re
+from html import escape
 
+import numpy as np
 import pytest
 import torch
 from ipywidgets import Dropdown, IntSlider
+from matplotlib.colors import to_rgb
 from torch import nn
 
 import resnet_lessons
 from resnet_lessons import results, widgets
+from resnet_lessons.plots.style import PLAIN, RESIDUAL
 from resnet_lessons.widgets.block import answer as block_answer
 from resnet_lessons.widgets.convolution import answer
 from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown
+from resnet_lessons.widgets.network import answer as network_answer
 
 MAKERS = {
     "block": widgets.block,
     "convolution": widgets.convolution,
     "depth": widgets.depth,
+    "network": widgets.network,
 }
+PICTURED = [make for name, make in MAKERS.items() if name != "network"]
 every_explorer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
@@ -28,15 +35,22 @@ def test_without_a_kernel_its_text_and_picture_are_left(make):
     bundle = explorer._repr_mimebundle_()
     assert bundle[VIEW]["model_id"] == explorer._box.model_id
     html = bundle["text/html"]
-    picture = re.search(
-        r'<img alt="([^"]+)" style="[^"]*" src="data:image/png;base64,([^"]+)">', html
-    )
-    assert base64.b64decode(picture[2]).startswith(b"\x89PNG")
+    assert "border-left" in html
     assert len(html) < 100_000
     for line in explorer.shown.text:
-        assert line in bundle["text/plain"]
+        assert line in bundle["text/plain"] and escape(line) in html
     settings = bundle["text/plain"].splitlines()[0]
     assert all(f"{name}=" in settings for name in explorer.controls)
+
+
+@pytest.mark.parametrize("make", PICTURED)
+def test_its_picture_says_in_words_what_it_shows(make):
+    explorer = make()
+    html = explorer._repr_mimebundle_()["text/html"]
+    image = r'<img alt="([^"]+)" style="[^"]*" src="data:image/png;base64,([^"]+)">'
+    picture = re.search(image, html)
+    assert base64.b64decode(picture[2]).startswith(b"\x89PNG")
+    assert picture[1] == escape(" ".join(explorer.shown.text), quote=True)
 
 
 @every_explorer
@@ -90,6 +104,16 @@ def test_the_size_is_torchs_and_so_is_what_a_pixel_sees():
             assert (
                 f"sees {kernel} places of the input's row, {seen} of them pixels" in shown.text[1]
             )
+
+
+def test_the_picture_marks_what_is_seen_and_where_it_goes():
+    drawing = answer(5, 3, 2, 1, 1, 2).picture
+    before, after = (axes.images[0].get_array() for axes in drawing.axes)
+    blue, red = np.array(to_rgb(RESIDUAL)), np.array(to_rgb(PLAIN))
+    assert np.argwhere((before == blue).all(-1)).min(0).tolist() == [2, 2]
+    assert int((before == blue).all(-1).sum()) == 9
+    assert np.argwhere((after == red).all(-1)).tolist() == [[1, 1]]
+    assert (before[0] == 1).all() and before.shape[:2] == (7, 7) and after.shape[:2] == (3, 3)
 
 
 def test_pixels_that_no_step_reaches_are_told():
@@ -189,3 +213,48 @@ def test_a_block_of_another_kind_is_refused_in_words():
         widgets.block(shortcut="option A")
     with pytest.raises(ValueError, match="stride is '3'"):
         widgets.block(stride=3)
+
+
+# --- network ---
+
+
+def test_it_begins_as_resnet50_and_counts_what_a_whole_count_counts():
+    explorer = widgets.network()
+    assert "yours has exactly as many" in explorer.shown.text[2]
+    assert "50 layers with weights, 25,557,032 parameters" in explorer.shown.text[0]
+    for name, block, stages in (
+        ("resnet18", "basic", "2, 2, 2, 2"),
+        ("resnet34", "basic", "3, 4, 6, 3"),
+        ("resnet152", "bottleneck", "3, 8, 36, 3"),
+    ):
+        with torch.device("meta"):
+            table = resnet_lessons.shape_table(getattr(resnet_lessons, name)(), (1, 3, 224, 224))
+        shown = network_answer(block, stages, 64, "imagenet", 224)
+        assert f"{name[6:]} layers with weights, {table.parameters:,} parameters" in shown.text[0]
+        assert f"{table.multiply_adds:,} multiply-adds" in shown.text[0]
+        assert name in shown.text[2] and "exactly as many" in shown.text[2]
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+def test_each_part_adds_up_and_has_its_shape(stem):
+    shown = network_answer("basic", "1, 1, 1, 1", 16, stem, 64)
+    net = resnet_lessons.resnet.ResNet((1,) * 4, stem=stem, channels=(16, 32, 64, 128))
+    table = resnet_lessons.shape_table(net, (1, 3, 64, 64))
+    head, *rows = shown.table
+    assert head == ("part", "output", "parameters", "multiply-adds")
+    for column, total in ((2, table.parameters), (3, table.multiply_adds)):
+        assert sum(int(row[column].replace(",", "")) for row in rows) == total
+    shapes = ["×".join(map(str, table[f"layer{n}.0"].output[1:])) for n in (1, 2, 3, 4)]
+    assert [row[1] for row in rows[1:5]] == shapes
+    assert "10 layers" in shown.text[0]
+
+
+def test_a_table_is_told_in_a_terminal_too():
+    shown = Shown(("a",), table=(("part", "n"), ("stem", "1,000"), ("x", "2")))
+    assert shown.plain() == "a\npart      n\nstem  1,000\nx         2"
+    assert '<td style="text-align:right;padding:.1em .8em">1,000</td>' in shown.html()
+
+
+def test_a_network_that_is_not_on_the_menu_is_refused():
+    with pytest.raises(ValueError, match="width is '48', but it must be one of '16'"):
+        widgets.network(width=48)

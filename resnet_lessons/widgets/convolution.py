@@ -1,12 +1,16 @@
 """Explorer: the size of a convolution's output, and what one of its pixels sees."""
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from resnet_lessons._arguments import whole_number
 from resnet_lessons.plots.style import NEUTRAL, PLAIN, RESIDUAL, new_figure
 from resnet_lessons.widgets.explorer import Explorer, Shown, slider
+
+PIXEL = "#E8E8E8"
 
 
 def convolution(
@@ -74,32 +78,28 @@ def answer(size: int, kernel: int, stride: int, padding: int, dilation: int, pix
 def _picture(size: int, padding: int, out: int, seen: list[int], pixel: int = 0) -> Figure:
     """The padded input with what the pixel sees, and the output with the pixel."""
     drawing, axes = new_figure(2, width=7.0, height=3.0)
-    left, right = axes[0]
     padded = size + 2 * padding
-    for row in range(padded):
-        for column in range(padded):
-            real = all(padding <= place < padding + size for place in (row, column))
-            looked_at = row in seen and column in seen
-            colour = RESIDUAL if looked_at else ("#E8E8E8" if real else "white")
-            _cell(left, row, column, colour, "-" if real else ":")
-    for row in range(out):
-        for column in range(out):
-            here = row == column == pixel - 1
-            _cell(right, row, column, PLAIN if here else "#E8E8E8", "-")
+    colours = np.ones((padded, padded, 3))  # padding is white
+    colours[padding : padding + size, padding : padding + size] = to_rgb(PIXEL)
+    colours[np.ix_(seen, seen)] = to_rgb(RESIDUAL)
     around = f", padding {padding}" if padding else ""
-    for panel, side, title in (
-        (left, padded, f"input {size}×{size}{around}"),
-        (right, max(out, 1), f"output {out}×{out}" if out else "no output"),
-    ):
-        panel.set(xlim=(-0.2, side + 0.2), ylim=(side + 0.2, -0.2), title=title)
-        panel.set_aspect("equal")
-        panel.axis("off")
+    _grid(axes[0, 0], colours, f"input {size}×{size}{around}")
+    edges = {"edgecolor": "black", "linewidth": 1.6, "fill": False}
+    axes[0, 0].add_patch(Rectangle((padding - 0.5, padding - 0.5), size, size, **edges))
+    colours = np.tile(to_rgb(PIXEL), (out, out, 1))
+    if out:
+        colours[pixel - 1, pixel - 1] = to_rgb(PLAIN)
+    _grid(axes[0, 1], colours, f"output {out}×{out}" if out else "no output")
     return drawing
 
 
-def _cell(axes: Axes, row: int, column: int, colour: str, line: str) -> None:
-    axes.add_patch(
-        Rectangle(
-            (column, row), 1, 1, facecolor=colour, edgecolor=NEUTRAL, linestyle=line, linewidth=0.7
-        )
-    )
+def _grid(axes: Axes, colours: np.ndarray, title: str) -> None:
+    """Square cells of these colours, with lines between them."""
+    axes.set_title(title)
+    axes.axis("off")
+    side = len(colours)
+    if side:
+        axes.imshow(colours, interpolation="nearest")
+        lines = np.arange(side + 1) - 0.5
+        axes.vlines(lines, -0.5, side - 0.5, color=NEUTRAL, linewidth=0.6)
+        axes.hlines(lines, -0.5, side - 0.5, color=NEUTRAL, linewidth=0.6)

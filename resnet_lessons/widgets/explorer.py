@@ -24,17 +24,21 @@ class Shown:
         text: in words, a line each; it says all that the picture says.
         picture: or None, where the values allow none.
         fault: whether the values do not go together; the text then says why, and what would.
+        table: rows of words, the first one the head; the first column is set left, others right.
     """
 
     text: tuple[str, ...]
     picture: Figure | None = None
     fault: bool = False
+    table: tuple[tuple[str, ...], ...] = ()
 
     def html(self) -> str:
         """The lines, and under them the picture, whose alternative text they are."""
         colour = "#D55E00" if self.fault else "#0072B2"
         lines = "<br>".join(escape(line) for line in self.text)
         parts = [f'<div style="border-left:.35em solid {colour};padding:0 .8em">{lines}</div>']
+        if self.table:
+            parts.append(_html_table(self.table))
         if self.picture is not None:
             data = io.BytesIO()
             self.picture.savefig(data, format="png", dpi=DPI)
@@ -44,6 +48,31 @@ class Shown:
                 f'<img alt="{said}" style="max-width:100%" src="data:image/png;base64,{coded}">'
             )
         return "".join(parts)
+
+    def plain(self) -> str:
+        """The lines and the table, for a terminal."""
+        widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
+        rows = [
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in self.table
+        ]
+        return "\n".join([*self.text, *rows])
+
+
+def _html_table(table: tuple[tuple[str, ...], ...]) -> str:
+    def row(cells: tuple[str, ...], tag: str) -> str:
+        sides = ["left", *["right"] * (len(cells) - 1)]
+        made = (
+            f'<{tag} style="text-align:{side};padding:.1em .8em">{escape(cell)}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    head, *body = table
+    return f"<table>{row(head, 'th')}{''.join(row(cells, 'td') for cells in body)}</table>"
 
 
 class Explorer:
@@ -80,7 +109,7 @@ class Explorer:
 
     def __repr__(self) -> str:
         values = (f"{name}={control.value!r}" for name, control in self.controls.items())
-        return "\n".join([", ".join(values), *self.shown.text])
+        return f"{', '.join(values)}\n{self.shown.plain()}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict:
         settings = escape(repr(self).splitlines()[0])
