@@ -49,6 +49,13 @@ def test_every_exercise_stands_in_the_sheet_of_its_lesson_in_order():
 
 
 @every_sheet
+def test_the_lesson_links_to_its_sheet_and_the_sheet_to_its_lesson(source):
+    lesson = source.parents[1] / source.name
+    assert f"](exercises/{source.stem}.ipynb)" in lesson.read_text(encoding="utf-8")
+    assert f"](../{source.stem}.ipynb)" in source.read_text(encoding="utf-8")
+
+
+@every_sheet
 def test_an_exercise_has_answers_then_one_check_then_hints(source):
     by_number = {exercise.number: exercise for exercise in EXERCISES.values()}
     for number, cells in parts(build_whole(source)).items():
