@@ -60,7 +60,8 @@ def enter(jail: Path, size: int) -> None:
         if path.exists():
             _show(path, jail)
     (jail / "proc").mkdir()
-    (jail / "tmp").symlink_to(HOME)
+    if not (jail / "tmp").exists():  # it does where Python or the course lie in it
+        (jail / "tmp").symlink_to(HOME)
     home = jail / HOME[1:]
     home.mkdir(parents=True)
     home.chmod(0o700)
