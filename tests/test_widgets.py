@@ -1,28 +1,42 @@
 """Explorers: they answer, refuse in words, and leave a picture where no kernel runs."""
 
 import base64
+import functools
 import re
 from html import escape
 
 import numpy as np
 import pytest
 import torch
-from ipywidgets import Dropdown, IntSlider
+from ipywidgets import Dropdown, IntSlider, SelectMultiple
 from matplotlib.colors import to_rgb
 from torch import nn
 
 import resnet_lessons
-from resnet_lessons import results, widgets
+from resnet_lessons import cifar_resnet, evaluate, results, widgets
+from resnet_lessons.diagnostics import removed
 from resnet_lessons.plots.style import PLAIN, RESIDUAL
 from resnet_lessons.widgets.block import answer as block_answer
 from resnet_lessons.widgets.convolution import answer
 from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown
 from resnet_lessons.widgets.network import answer as network_answer
 
+SOME = resnet_lessons.load(device="cpu").pooled(4).take(test=60)
+
+
+@functools.cache
+def two_nets():
+    """A plain and a residual network of 14 layers, not trained."""
+    torch.manual_seed(0)
+    kinds = {"plain-14": False, "residual-14": True}
+    return {name: cifar_resnet(14, kind, width=4, in_channels=1) for name, kind in kinds.items()}
+
+
 MAKERS = {
     "block": widgets.block,
     "convolution": widgets.convolution,
     "depth": widgets.depth,
+    "lesions": lambda: widgets.lesions(two_nets(), SOME),
     "network": widgets.network,
 }
 PICTURED = [make for name, make in MAKERS.items() if name != "network"]
@@ -63,6 +77,8 @@ def test_every_control_has_a_label_and_moves_the_answer(make):
         if isinstance(control, IntSlider):
             assert control.continuous_update
             control.value = control.max if control.value != control.max else control.min
+        elif isinstance(control, SelectMultiple):
+            control.value = control.options[1:3]
         else:
             assert isinstance(control, Dropdown)
             control.value = next(v for v in control.options if v != control.value)
@@ -258,3 +274,31 @@ def test_a_table_is_told_in_a_terminal_too():
 def test_a_network_that_is_not_on_the_menu_is_refused():
     with pytest.raises(ValueError, match="width is '48', but it must be one of '16'"):
         widgets.network(width=48)
+
+
+# --- lesions ---
+
+
+def test_blocks_that_are_off_are_removed_from_every_network():
+    explorer = widgets.lesions(two_nets(), SOME)
+    names = ("layer1.0", "layer1.1", "layer2.1", "layer3.1")  # the others change the shape
+    assert explorer.controls["off"].options == names
+    assert explorer.shown.text[0] == "Left out: nothing. Guessing has an error of 90 %."
+    explorer.controls["off"].value = ("layer1.1", "layer3.1")
+    for line, (name, net) in zip(explorer.shown.text[1:], two_nets().items(), strict=True):
+        whole = evaluate(net, SOME).error
+        error = evaluate(removed(net, ["layer1.1", "layer3.1"]), SOME).error
+        assert line == f"{name}: test error {error:.1f} %, {error - whole:+.1f} points."
+    bars = [bar.get_width() for bar in explorer.shown.picture.axes[0].patches]
+    assert [f"{bar:.1f}" for bar in bars] == [
+        re.search(r"error (\S+) %", line)[1] for line in explorer.shown.text[1:]
+    ]
+    explorer.controls["off"].value = ()
+    assert all(line.endswith("+0.0 points.") for line in explorer.shown.text[1:])
+
+
+def test_blocks_and_networks_that_are_not_there_are_refused_in_words():
+    with pytest.raises(ValueError, match=r"off is \('layer2.0',\), but .* layer1.0, layer1.1"):
+        widgets.lesions(two_nets(), SOME, off=("layer2.0",))
+    with pytest.raises(ValueError, match="nets has no network"):
+        widgets.lesions({}, SOME)

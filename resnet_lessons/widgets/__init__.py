@@ -8,6 +8,7 @@ from resnet_lessons.widgets.block import block
 from resnet_lessons.widgets.convolution import convolution
 from resnet_lessons.widgets.depth import depth
 from resnet_lessons.widgets.explorer import Explorer
+from resnet_lessons.widgets.lesions import lesions
 from resnet_lessons.widgets.network import network
 
-__all__ = ["Explorer", "block", "convolution", "depth", "network"]
+__all__ = ["Explorer", "block", "convolution", "depth", "lesions", "network"]
