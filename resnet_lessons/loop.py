@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import torch
@@ -49,7 +49,12 @@ class Training:
 
     def epoch(self) -> None:
         """Take one step a batch, in a new order, then test."""
-        started = time.perf_counter()
+        for _ in self.steps_of_an_epoch():
+            pass
+
+    def steps_of_an_epoch(self) -> Iterator[None]:
+        """The same, with a rest after every step and before the test; `Epoch.seconds` has none."""
+        worked, started = 0.0, time.perf_counter()
         data, recipe, number = self.data, self.recipe, len(self.history) + 1
         order = torch.randperm(len(data.train), generator=self.generator).to(data.device)
         first, total = self.step, recipe.total_steps(len(order))
@@ -78,6 +83,9 @@ class Training:
                 figures = f"loss {mean_loss:.3f}, train error {error:.1f} %"
                 self._show(number, figures, refresh=False)
             self.bar.update()
+            worked += time.perf_counter() - started
+            yield
+            started = time.perf_counter()
         test = evaluate(self.model, data)
         self._show(number, f"{figures}, test error {test.error:.1f} %")
         self.step = first + len(batches)
@@ -89,7 +97,7 @@ class Training:
                 train_error=error,
                 test_loss=test.loss,
                 test_error=test.error,
-                seconds=time.perf_counter() - started,
+                seconds=worked + time.perf_counter() - started,
             )
         )
 

@@ -34,16 +34,16 @@ class Recipe:
     """
 
     epochs: int
-    batch_size: int
-    lr: float
-    momentum: float
-    weight_decay: float
-    schedule: str
-    steps: int | None
-    warmup: int
-    augmented: bool
-    padding: int
-    seed: int
+    batch_size: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    steps: int | None = None
+    warmup: int = 0
+    augmented: bool = False
+    padding: int = 4
+    seed: int = 0
 
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs)

@@ -104,13 +104,13 @@ def train(
         seed=seed,
     )
     true_or_false("compiled", compiled)
-    _check_types(model, data)
+    check_types(model, data)
     total = recipe.total_steps(len(data.train))
     report = _reporter(live)
     model.to(data.device)
-    _check_scores(model, data)
+    check_scores(model, data)
     history = History(label or type(model).__name__, seed)
-    bar = _progress_bar(history.label, total, progress)
+    bar = progress_bar(history.label, total, progress)
     with bar, own_random_state(data.device), in_mode(model, True), layout(model, channels_last):
         seed_layers(data.device, seed)
         forward = compiled_forward(model, batch_size) if compiled else model
@@ -128,19 +128,30 @@ def train(
                     file.write(training.state())
                 report(history)
         except KeyboardInterrupt:
-            history.stopped = (
-                f"Interrupted in epoch {min(len(history) + 1, epochs)} of {epochs}; "
-                f"the {len(history)} finished epochs are kept."
-            )
+            history.stopped = interrupted(history, recipe)
             bar.set_postfix_str(history.stopped)
         except Diverged:
-            history.stopped = (
-                f"The loss of {history.label} is no longer finite in epoch {len(history) + 1} of "
-                f"{epochs}; try a smaller learning rate (it is {lr:g}; {lr / 10:g}, say), and look "
-                "for infinite values in the weights."
-            )
+            history.stopped = diverged(history, recipe)
             warnings.warn(history.stopped, RuntimeWarning, stacklevel=2)
     return history
+
+
+def interrupted(history: History, recipe: Recipe) -> str:
+    """What is said where a training was ended before its time."""
+    at = min(len(history) + 1, recipe.epochs)
+    return (
+        f"Interrupted in epoch {at} of {recipe.epochs}; "
+        f"the {len(history)} finished epochs are kept."
+    )
+
+
+def diverged(history: History, recipe: Recipe) -> str:
+    """What is said where the loss is no longer finite, and what to try."""
+    return (
+        f"The loss of {history.label} is no longer finite in epoch {len(history) + 1} of "
+        f"{recipe.epochs}; try a smaller learning rate (it is {recipe.lr:g}; {recipe.lr / 10:g}, "
+        "say), and look for infinite values in the weights."
+    )
 
 
 def own_random_state(device: torch.device) -> AbstractContextManager:
@@ -156,7 +167,7 @@ def seed_layers(device: torch.device, seed: int) -> None:
             torch.cuda.manual_seed(seed)
 
 
-def _progress_bar(label: str, steps: int, shown: bool) -> tqdm:
+def progress_bar(label: str, steps: int, shown: bool) -> tqdm:
     return tqdm(
         total=steps,
         desc=label,
@@ -167,7 +178,7 @@ def _progress_bar(label: str, steps: int, shown: bool) -> tqdm:
     )
 
 
-def _check_types(model: object, data: object) -> None:
+def check_types(model: object, data: object) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model is {model!r}, but it must be a network, an object of torch.nn.Module; pass for "
@@ -185,7 +196,7 @@ def _check_types(model: object, data: object) -> None:
         )
 
 
-def _check_scores(model: nn.Module, data: Dataset) -> None:
+def check_scores(model: nn.Module, data: Dataset) -> None:
     """Say at once, not after a minute, when the model's scores do not fit the labels."""
     with in_mode(model, training=False), torch.no_grad():
         scores = model(data.normalize(data.train.images[:2]))

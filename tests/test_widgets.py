@@ -38,6 +38,7 @@ MAKERS = {
     "depth": widgets.depth,
     "lesions": lambda: widgets.lesions(two_nets(), SOME),
     "network": widgets.network,
+    "training": lambda: widgets.training(SOME, 8, 2, width=4).advance(2),
 }
 PICTURED = [make for name, make in MAKERS.items() if name != "network"]
 every_explorer = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

@@ -10,5 +10,6 @@ from resnet_lessons.widgets.depth import depth
 from resnet_lessons.widgets.explorer import Explorer
 from resnet_lessons.widgets.lesions import lesions
 from resnet_lessons.widgets.network import network
+from resnet_lessons.widgets.training import training
 
-__all__ = ["Explorer", "block", "convolution", "depth", "lesions", "network"]
+__all__ = ["Explorer", "block", "convolution", "depth", "lesions", "network", "training"]

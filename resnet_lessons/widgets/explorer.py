@@ -5,7 +5,7 @@ Written for ipywidgets 7.7, which Colab has, as for 8.
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -88,10 +88,14 @@ class Explorer:
     Args:
         controls: widgets with a `value` and a description.
         answer: is called with the controls' values, by name.
+        below: what stands between the controls and the answer: buttons, say.
     """
 
     def __init__(
-        self, controls: Mapping[str, ipywidgets.Widget], answer: Callable[..., Shown]
+        self,
+        controls: Mapping[str, ipywidgets.Widget],
+        answer: Callable[..., Shown],
+        below: Sequence[ipywidgets.Widget] = (),
     ) -> None:
         self.controls = dict(controls)
         self._answer = answer
@@ -99,7 +103,7 @@ class Explorer:
         for control in self.controls.values():
             control.style.description_width = "9em"
             control.observe(self._follow, "value")
-        self._box = ipywidgets.VBox([*self.controls.values(), self._view])
+        self._box = ipywidgets.VBox([*self.controls.values(), *below, self._view])
         self._follow()
 
     def _follow(self, _: object = None) -> None:
