@@ -2,13 +2,14 @@
 
 import asyncio
 import importlib
-import time
+from itertools import pairwise
 
 import pytest
 import torch
 
 from resnet_lessons import cifar_resnet, load, train, widgets
 
+module = importlib.import_module("resnet_lessons.widgets.training")  # its function hides it
 SOME = load(device="cpu").pooled(4).take(train=600, test=60)
 
 
@@ -116,24 +117,24 @@ def test_stopped_it_keeps_its_curve_and_can_start_again_with_other_settings():
     assert lab.histories[1][0].lr == 0.01
 
 
-def test_the_kernel_answers_while_it_trains():
-    async def script():
-        lab = explorer(epochs=50)
-        lab.start()
-        await until(lambda: lab._bar.value > 0)
-        longest = 0.0
-        for _ in range(20):  # a message that comes through needs a few turns of the loop
-            started = time.perf_counter()
-            for _ in range(3):
-                await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - started)
-        running = lab._running
-        lab.stop()
-        return running, longest, sum(map(len, lab.histories))
+def test_the_kernel_is_asked_for_other_work_after_every_slice(monkeypatch):
+    monkeypatch.setattr(module, "AT_A_TIME", 0.0)  # then a slice is a step of each
 
-    running, longest, epochs = in_a_kernel(script())
-    assert running and longest < 5  # 50 epochs would take longer; a slice takes 0.05 s
-    assert epochs < 100
+    async def script():
+        lab = explorer(epochs=2)
+        seen, show = [], lab._show_progress
+        monkeypatch.setattr(lab, "_show_progress", lambda: (show(), seen.append(lab._bar.value)))
+        lab.start()
+        turns = 0
+        while lab._running:
+            await asyncio.sleep(0)
+            turns += 1
+        return seen, turns
+
+    seen, turns = in_a_kernel(script())
+    steps = [after - before for before, after in pairwise(seen)]
+    assert max(steps) == 2 and seen[-1] == 20
+    assert turns > 10
 
 
 def test_advance_trains_at_once_and_pauses_so_that_a_cell_ends_with_a_curve():
@@ -158,12 +159,25 @@ def test_without_a_loop_to_train_in_it_says_how():
 
 
 def test_a_rate_that_is_too_large_is_told_and_the_other_goes_on(monkeypatch):
-    module = importlib.import_module("resnet_lessons.widgets.training")
     monkeypatch.setattr(module, "RATES", (0.1, 1e30))
     lab = explorer(lr=1e30).advance(3)
     assert lab.shown.fault
     assert any("no longer finite" in line and "1e+29" in line for line in lab.shown.text)
     assert not lab._under_way()
+
+
+def test_where_one_has_ended_the_other_is_still_shown_after_every_epoch():
+    async def script():
+        lab = explorer()
+        lab.start()
+        lab._pair[0].stop()
+        lines = set()
+        while lab._running:
+            lines.add(lab.shown.text[-1].split(":")[0])
+            await asyncio.sleep(0.002)
+        return lines
+
+    assert {f"residual-8 after epoch {n}" for n in (1, 2)} <= in_a_kernel(script())
 
 
 def test_a_training_that_fails_says_what_happened():

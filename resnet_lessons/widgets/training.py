@@ -180,14 +180,19 @@ class TrainingExplorer(Explorer):
         """One step of each that is under way; say whether these have finished an epoch with it."""
         return all([one.advance() for one in self._pair if not one.over])
 
+    def _slice(self) -> bool:
+        """Steps for a moment, but no further than an epoch's end; say whether it is reached."""
+        until = time.perf_counter() + AT_A_TIME
+        while True:
+            finished = self._step()
+            if finished or not self._under_way() or time.perf_counter() >= until:
+                return finished
+
     async def _train(self) -> None:
         """Train until there is nothing left, or somebody says otherwise."""
         try:
             while self._running and self._under_way():
-                rest = time.perf_counter() + AT_A_TIME
-                finished = False
-                while self._under_way() and not finished and time.perf_counter() < rest:
-                    finished = self._step()
+                finished = self._slice()
                 if finished or not self._under_way():
                     self._refresh()
                 self._show_progress()
