@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import itertools
 import os
 import platform
 import statistics
@@ -34,6 +35,7 @@ from resnet_lessons.loading import load
 from resnet_lessons.loop import train_step
 from resnet_lessons.resnet import resnet18
 from resnet_lessons.shapes import shape_table
+from resnet_lessons.stepping import SteppedTraining
 from resnet_lessons.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -436,6 +438,73 @@ def curve(quick: bool) -> Iterator[str]:
         )
 
 
+# The explorers
+
+
+def explorers(quick: bool) -> Iterator[str]:
+    """How long a moved control waits for its answer, beside a picture that could not be emptier."""
+    from resnet_lessons import widgets
+    from resnet_lessons.plots.style import new_figure
+    from resnet_lessons.widgets.network import answer as network_answer
+
+    data = load(device="cpu").pooled(2).take(640, 500)
+    kinds = ("plain", "residual")
+    nets = {kind: cifar_resnet(20, kind == "residual", width=8, in_channels=1) for kind in kinds}
+    pair = widgets.training(data, 44, epochs=1).advance()
+    made = {
+        "convolution": (widgets.convolution(), "stride", (1, 2, 3)),
+        "block": (widgets.block(), "shortcut", ("projection", "padding", "identity")),
+        "network": (widgets.network(), "width", (32, 64, 128)),
+        "depth": (widgets.depth(), "layers", (20, 44, 56)),
+        "lesions": (widgets.lesions(nets, data), "off", (("layer1.0",), ("layer1.1",), ())),
+        "training": (pair, "depth", (20, 32, 44)),
+    }
+
+    def empty() -> None:
+        drawing, _ = new_figure()
+        drawing.savefig(io.BytesIO(), format="png", dpi=90)
+
+    for name, (explorer, control, values) in made.items():
+        moved = explorer.controls[control]
+        turn = itertools.cycle(values)
+
+        def change(moved=moved, turn=turn) -> None:
+            network_answer.cache_clear()  # the first look at a setting counts, not the second
+            moved.value = next(turn)
+
+        pairs = in_turn(
+            6 if quick else 21, lambda c=change: 1000 * seconds(c), lambda: 1000 * seconds(empty)
+        )
+        yield line(
+            pairs,
+            f"explorer {name}: moving {control} (goal: 200 ms) / drawing empty axes",
+            unit="ms",
+            form=".0f",
+        )
+
+
+def steps(quick: bool) -> Iterator[str]:
+    """What it costs that the explorer of trainings can rest after every step."""
+    data = load(device="cpu").pooled(2).take(*(640, 200) if quick else (2560, 1000))
+    model = cifar_resnet(20, width=8, in_channels=1)
+
+    def stepped() -> None:
+        training = SteppedTraining(model, data, 1)
+        while not training.over:
+            training.advance()
+
+    pairs = in_turn(
+        3 if quick else 9,
+        lambda: seconds(stepped),
+        lambda: seconds(lambda: train(model, data, 1, live=False, progress=False)),
+    )
+    yield line(
+        pairs,
+        f"cifar_resnet(20, width=8): an epoch of {len(data.train)} images 1×14×14, step by step / "
+        "by train",
+    )
+
+
 MEASUREMENTS = {
     "import": importing,
     "networks": networks,
@@ -448,6 +517,8 @@ MEASUREMENTS = {
     "checkpoint": checkpoint,
     "rate": rate,
     "curve": curve,
+    "explorers": explorers,
+    "steps": steps,
 }
 
 
