@@ -4,10 +4,13 @@ import asyncio
 import importlib
 from itertools import pairwise
 
+import nbformat
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from resnet_lessons import cifar_resnet, load, train, widgets
+from resnet_lessons.widgets.explorer import VIEW
 
 module = importlib.import_module("resnet_lessons.widgets.training")  # its function hides it
 SOME = load(device="cpu").pooled(4).take(train=600, test=60)
@@ -225,3 +228,23 @@ def test_ctrl_c_while_it_draws_is_a_stop_too():
 def test_what_it_cannot_use_is_refused_in_words(wrong, error, words):
     with pytest.raises(error, match=words):
         widgets.training(**{"data": SOME, **wrong})
+
+
+def test_in_a_real_kernel_it_trains_between_the_cells():
+    cells = [
+        "import asyncio\n"
+        "from resnet_lessons import load, widgets\n"
+        "data = load(device='cpu').pooled(4).take(600, 60)\n"
+        "lab = widgets.training(data, 8, 3, width=4)\n"
+        "lab",
+        "lab.start()\nprint(lab._bar.value)",
+        "while lab._running:\n    await asyncio.sleep(0.01)",
+        "print([len(history) for history in lab.histories])",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    assert VIEW in notebook.cells[0].outputs[0].data
+    assert [cell.outputs[0].text for cell in (notebook.cells[1], notebook.cells[3])] == [
+        "0\n",
+        "[3, 3]\n",
+    ]
