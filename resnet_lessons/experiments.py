@@ -255,7 +255,7 @@ def relu_before_addition(net: nn.Module) -> nn.Module:
     return net
 
 
-def starts(seed: int) -> list[Training]:
+def starts(seed: int, recipe: Mapping[str, object] = START) -> list[Training]:
     """Residual networks with one thing changed, and deep plain ones, once with a warm-up."""
     builds = {
         "residual": cifar_resnet,
@@ -277,7 +277,7 @@ def starts(seed: int) -> list[Training]:
             build=lambda channels, classes, net=net, depth=depth: builds[net](
                 depth, not net.startswith("plain"), 8, channels, classes
             ),
-            recipe=START | {"warmup": 40} if "warm-up" in net else START,
+            recipe={**recipe, "warmup": 40} if "warm-up" in net else recipe,
             settings={"width": 8},
         )
         for depth, net in nets
@@ -335,6 +335,12 @@ EXPERIMENTS = {
         trainings=tuple(training for seed in SEEDS for training in starts(seed)),
         picture="changes",
         title="Residual and plain networks, and one change in each",
+    ),
+    "start-mini-long": Experiment(
+        data=lambda: load("fashion-mnist-mini").pooled(2),
+        trainings=tuple(training for seed in SEEDS for training in starts(seed, MINI)),
+        picture="changes",
+        title="One change in each, after twelve epochs",
     ),
     "lesson-nine": Experiment(
         data=lambda: article_images(96),
