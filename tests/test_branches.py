@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from resnet_lessons.blocks import BasicBlock, Bottleneck
 from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.diagnostics import BranchSize, branch_sizes
+from resnet_lessons.diagnostics import BranchSize, branch_sizes, branch_terms
 from resnet_lessons.preact import PreActBlock
 
 
@@ -122,7 +122,7 @@ def test_a_network_without_residual_blocks_is_named():
         branch_sizes(cifar_resnet(8, False, 2, 1), images())
 
 
-@pytest.mark.parametrize("x", [None, torch.zeros(2, 1, 8, 8).byte(), torch.zeros(8, 8)])
+@pytest.mark.parametrize("x", [None, torch.zeros(2, 1, 8, 8).byte(), torch.zeros(8, 8), images(0)])
 def test_images_that_cannot_be_measured_are_named(x):
     with pytest.raises((TypeError, ValueError), match=r"branch_sizes was given .*, but .*; "):
         branch_sizes(cifar_resnet(8, True, 2, 1), x)
@@ -132,3 +132,92 @@ def test_images_that_cannot_be_measured_are_named(x):
 def test_a_batch_size_that_is_none_is_named(value):
     with pytest.raises((TypeError, ValueError), match=r"^batch_size is .*, but .*; pass for"):
         branch_sizes(cifar_resnet(8, True, 2, 1), images(), value)
+
+
+def test_a_block_whose_shortcut_brings_nothing_has_no_finite_ratio():
+    assert BranchSize("layer1.0", 2.0, 0.0).ratio == float("inf")
+
+
+# --- the terms themselves ---
+
+
+@pytest.mark.parametrize("name", ["layer1.1", "layer2.0", "layer3.1"])
+@pytest.mark.parametrize("shortcut", ["padding", "projection", "projection everywhere"])
+def test_the_terms_are_what_the_block_computes(name, shortcut):
+    torch.manual_seed(0)
+    model = stir(cifar_resnet(14, width=2, in_channels=1, shortcut=shortcut)).eval()
+    with torch.no_grad():
+        x = model.relu(model.bn1(model.conv1(images())))
+        for stage in ("layer1", "layer2", "layer3"):
+            for number, block in enumerate(getattr(model, stage)):
+                branch = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu()))
+                beside = block.downsample(x)
+                x = F.relu(branch + beside)
+                if name == f"{stage}.{number}":
+                    expected = beside, branch, x
+    found = branch_terms(model, images(), name)
+    assert found.name == name
+    for term, right in zip((found.shortcut, found.branch, found.output), expected, strict=True):
+        assert torch.equal(term, right) and not term.requires_grad
+    assert (found.branch < 0).any() and (found.branch + found.shortcut < 0).any()
+
+
+@pytest.mark.parametrize("name", ["layer1.0", "layer1.1", "layer2.0", "layer4.1"])
+@pytest.mark.parametrize("make", [torchvision.models.resnet18, torchvision.models.resnet50])
+def test_the_output_is_the_rectified_sum_in_torchvisions_networks_too(make, name):
+    torch.manual_seed(0)
+    model, x = stir(make()).eval(), images(2, 3, 64)
+    found, outputs = branch_terms(model, x, name), []
+    handle = model.get_submodule(name).register_forward_hook(
+        lambda _, args, output: outputs.append((args[0].clone(), output.clone()))
+    )
+    with torch.no_grad():
+        model(x)
+    handle.remove()
+    assert torch.equal(found.output, (found.shortcut + found.branch).relu())
+    assert torch.equal(found.output, outputs[0][1])
+    if name.endswith(".1"):
+        assert torch.equal(found.shortcut, outputs[0][0])
+    (size,) = (size for size in branch_sizes(model, x) if size.name == name)
+    assert (size.branch, size.shortcut) == pytest.approx((rms(found.branch), rms(found.shortcut)))
+
+
+def test_nothing_follows_the_addition_in_a_preactivation_block():
+    torch.manual_seed(0)
+    block, x = stir(PreActBlock(2, 4, 2)).eval(), images(channels=2)
+    found = branch_terms(block, x, "")
+    assert torch.equal(found.output, found.shortcut + found.branch)
+    assert (found.output < 0).any()
+    with torch.no_grad():
+        active = block.bn1(x).relu()
+        assert torch.equal(found.shortcut, block.downsample(active))
+
+
+def test_the_network_stays_as_it_was_when_its_terms_are_taken():
+    model = nn.Sequential(nn.Dropout(0.5), cifar_resnet(8, width=2, in_channels=1)).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state, x = torch.get_rng_state(), images()
+    branch_terms(model, x, "1.layer2.0")
+    assert torch.equal(torch.get_rng_state(), state) and torch.equal(x, images())
+    assert all(module.training for module in model.modules())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+def test_terms_that_are_not_to_be_had_are_refused_in_words():
+    model = cifar_resnet(8, True, 2, 1)
+    with pytest.raises(ValueError, match=r"block is 'layer1.1', .* one of 'layer1.0', .*; did you"):
+        branch_terms(model, images(), "layer1.1")
+    with pytest.raises(ValueError, match=r"CifarResNet has no block .*; pass a residual network"):
+        branch_terms(cifar_resnet(8, False, 2, 1), images(), "layer1.0")
+    with pytest.raises(ValueError, match="branch_terms was given no image"):
+        branch_terms(model, images(0), "layer1.0")
+    with pytest.raises(TypeError, match="branch_terms was given a NoneType"):
+        branch_terms(model, None, "layer1.0")
+    model.spare = BasicBlock(2, 2)
+    with pytest.raises(ValueError, match=r"block is 'spare', but it does not run .*; choose"):
+        branch_terms(model, images(), "spare")
+    assert [size.name for size in branch_sizes(model, images())] == [
+        "layer1.0", "layer2.0", "layer3.0"
+    ]  # fmt: skip

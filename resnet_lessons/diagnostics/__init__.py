@@ -1,7 +1,12 @@
 """Measurements inside a network, on a copy, so that the network itself stays as it was."""
 
 from resnet_lessons.diagnostics.blocks import Block, find_blocks
-from resnet_lessons.diagnostics.branches import BranchSize, branch_sizes
+from resnet_lessons.diagnostics.branches import (
+    BranchSize,
+    BranchTerms,
+    branch_sizes,
+    branch_terms,
+)
 from resnet_lessons.diagnostics.gradients import (
     LayerGradient,
     LayerSignal,
@@ -30,6 +35,7 @@ from resnet_lessons.diagnostics.shattering import (
 __all__ = [
     "Block",
     "BranchSize",
+    "BranchTerms",
     "LayerGradient",
     "LayerResponse",
     "LayerSignal",
@@ -38,6 +44,7 @@ __all__ = [
     "PathGradient",
     "autocorrelation",
     "branch_sizes",
+    "branch_terms",
     "brown_noise",
     "find_blocks",
     "gradient_by_length",
