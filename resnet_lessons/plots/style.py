@@ -39,13 +39,16 @@ STYLE = {
 def new_figure(
     columns: int = 1, rows: int = 1, width: float = 7.0, height: float = 3.6, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes, rows×columns; closed, so that it is shown by whoever returns it."""
+    """A figure and its axes, rows×columns; closed, so that it is shown by whoever returns it.
+
+    Nothing overlaps unless `layout="none"` is passed: then positions are the caller's business.
+    """
+    options = {"layout": "constrained"} | options
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             rows,
             columns,
             figsize=(width, height),
-            layout="constrained",
             squeeze=False,
             **options,
         )

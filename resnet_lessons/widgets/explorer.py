@@ -99,6 +99,7 @@ class Explorer:
     ) -> None:
         self.controls = dict(controls)
         self._answer = answer
+        self._values: dict[str, object] = {}
         self._view = ipywidgets.HTML()
         for control in self.controls.values():
             control.style.description_width = "9em"
@@ -106,8 +107,11 @@ class Explorer:
         self._box = ipywidgets.VBox([*self.controls.values(), *below, self._view])
         self._follow()
 
-    def _follow(self, _: object = None) -> None:
+    def _follow(self, change: object = None) -> None:
         values = {name: control.value for name, control in self.controls.items()}
+        if change is not None and values == self._values:
+            return  # one control has moved another, and that was heard first
+        self._values = values
         self.shown = self._answer(**values)
         self._view.value = self.shown.html()
 
