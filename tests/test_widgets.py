@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import pytest
 import torch
-from ipywidgets import Dropdown, IntSlider, SelectMultiple
+from ipywidgets import Dropdown, IntSlider, SelectionSlider, SelectMultiple
 from matplotlib.colors import to_rgb
 from torch import nn
 
@@ -36,6 +36,7 @@ MAKERS = {
     "block": widgets.block,
     "convolution": widgets.convolution,
     "depth": widgets.depth,
+    "inside": lambda: widgets.inside(two_nets()["residual-14"], SOME),
     "lesions": lambda: widgets.lesions(two_nets(), SOME),
     "network": widgets.network,
     "training": lambda: widgets.training(SOME, 8, 2, width=4).advance(2),
@@ -81,7 +82,8 @@ def test_every_control_has_a_label_and_moves_the_answer(make):
         elif isinstance(control, SelectMultiple):
             control.value = control.options[1:3]
         else:
-            assert isinstance(control, Dropdown)
+            assert isinstance(control, Dropdown | SelectionSlider)
+            assert getattr(control, "continuous_update", True)
             control.value = next(v for v in control.options if v != control.value)
         assert explorer._view.value != before, name
         assert explorer._repr_mimebundle_()["text/html"].endswith(explorer._view.value)
@@ -99,6 +101,22 @@ def test_an_explorer_follows_its_controls():
     slider.value = 4
     assert explorer.shown.text == ("4 squared is 16",)
     assert repr(explorer) == "n=4\n4 squared is 16"
+
+
+def test_a_control_that_moves_another_is_answered_once():
+    first, second = IntSlider(value=1, max=5), IntSlider(value=1, max=5)
+    first.observe(lambda change: setattr(second, "value", change["new"]), "value")
+    asked = []
+
+    def answer(**values):
+        asked.append(values)
+        return Shown((str(values),))
+
+    explorer = Explorer({"first": first, "second": second}, answer)
+    first.value = 3
+    assert asked == [{"first": 1, "second": 1}, {"first": 3, "second": 3}]
+    second.value = 1
+    assert explorer.shown.text == ("{'first': 3, 'second': 1}",)
 
 
 # --- convolution ---

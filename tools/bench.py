@@ -450,12 +450,14 @@ def explorers(quick: bool) -> Iterator[str]:
     data = load(device="cpu").pooled(2).take(640, 500)
     kinds = ("plain", "residual")
     nets = {kind: cifar_resnet(20, kind == "residual", width=8, in_channels=1) for kind in kinds}
+    deep = cifar_resnet(44, width=8, in_channels=1)
     pair = widgets.training(data, 44, epochs=1).advance()
     made = {
         "convolution": (widgets.convolution(), "stride", (1, 2, 3)),
         "block": (widgets.block(), "shortcut", ("projection", "padding", "identity")),
         "network": (widgets.network(), "width", (32, 64, 128)),
         "depth": (widgets.depth(), "layers", (20, 44, 56)),
+        "inside": (widgets.inside(deep, data), "image", tuple(range(100))),
         "lesions": (widgets.lesions(nets, data), "off", (("layer1.0",), ("layer1.1",), ())),
         "training": (pair, "depth", (20, 32, 44)),
     }

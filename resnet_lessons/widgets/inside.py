@@ -1,7 +1,7 @@
 """Explorer: what one residual block of a trained network does with one image."""
 
 import copy
-from functools import lru_cache
+import functools
 
 import ipywidgets
 import numpy as np
@@ -57,7 +57,7 @@ def inside(
 
     which.observe(offer, "value")  # before the explorer itself listens
     controls = {"show": which, "image": slider, "block": menu("block", block or names[0], names)}
-    return Explorer(controls, lambda show, image, block: answer(look, image, block))
+    return Explorer(controls, functools.partial(answer, look))
 
 
 class _Look:
@@ -75,9 +75,9 @@ class _Look:
         self.data = data.take(test=min(count, len(data.test)))
         self.net = copy.deepcopy(net).eval()
         self.labels = self.data.test.labels.tolist()
-        self.sizes = lru_cache(maxsize=256)(self._sizes)
-        self.terms = lru_cache(maxsize=32)(self._terms)
-        self.channels = lru_cache(maxsize=None)(self._channels)
+        self.sizes = functools.lru_cache(maxsize=256)(self._sizes)
+        self.terms = functools.lru_cache(maxsize=32)(self._terms)
+        self.channels = functools.lru_cache(maxsize=None)(self._channels)
         self.sizes(0)  # refuses a network without residual blocks
         found = find_blocks(self.net, self._input([0]))
         self.blocks = {block.name: block for block in found if block.residual}
@@ -138,8 +138,8 @@ def _check(net: nn.Module, data: Dataset) -> None:
         )
 
 
-def answer(look: _Look, image: int, block: str) -> Shown:
-    """What the explorer shows of test image number `image`."""
+def answer(look: _Look, show: str, image: int, block: str) -> Shown:
+    """What the explorer shows of test image number `image`, one of those that `show` offers."""
     terms, channels, ratios = look.terms(image, block), look.channels(block), look.sizes(image)
     names, right, scores = look.data.class_names, look.labels[image], look.scores[image]
     guess, drawn = int(scores.argmax()), _drawn_classes(scores, right)
@@ -153,7 +153,8 @@ def answer(look: _Look, image: int, block: str) -> Shown:
     shape = "×".join(map(str, terms.output.shape[1:]))
     way = "" if look.blocks[block].keeps_shape else ", x brought to this shape by the shortcut"
     text = (
-        f"Test image {image}: {names[right]}. The network says {names[guess]}, "
+        f"Test image {image}, one of {_count(look, show)}: {names[right]}. "
+        f"The network says {names[guess]}, "
         f"{'rightly' if guess == right else 'wrongly'}.",
         _say_scores(scores, names, right, drawn),
         f"Block {block}: {rule}, {shape}{way}. {_say_ratio(ratios[block])}",
@@ -172,6 +173,10 @@ def answer(look: _Look, image: int, block: str) -> Shown:
     by_block = {name: ratios[name] for name in look.blocks}
     pictures.draw_ratios(panels["ratios"], by_block, block)
     return Shown(text, picture)
+
+
+def _count(look: _Look, show: str) -> str:
+    return f"{len(look.wrong)} misclassified" if show == "misclassified" else str(len(look.all))
 
 
 def _rule(terms: BranchTerms) -> tuple[str, str]:
