@@ -207,12 +207,13 @@ def test_the_network_is_shown_as_it_was_and_stays_as_it_is():
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(module.training for module in model.modules())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    nn.init.zeros_(model.layer1[0].bn2.weight)
+    for part in model.layer1[0].bn2.parameters():
+        nn.init.zeros_(part)
     explorer.controls["image"].value = 2
     explorer.controls["image"].value = 3
     assert explorer.shown.text == said
     anew = widgets.inside(model, SOME, image=3).shown.text[-1]
-    assert "layer1.0 0.00," in anew and "layer1.0 0.00," not in said[-1]
+    assert "layer1.0 0.00, " in anew and "layer1.0 0.00, " not in said[-1]
 
 
 def test_it_answers_on_another_thread():
