@@ -204,6 +204,7 @@ def test_the_network_is_shown_as_it_was_and_stays_as_it_is():
     explorer = widgets.inside(model, SOME)
     explorer.controls["image"].value = 3
     said = explorer.shown.text
+    assert said == widgets.inside(net(), SOME, image=3).shown.text  # though it is in training mode
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(module.training for module in model.modules())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

@@ -1,5 +1,7 @@
 """The notebooks are what their sources say, run without error, and fit to be opened by anyone."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -12,7 +14,9 @@ import zipfile
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from build_notebooks import (
     BOOTSTRAP,
@@ -24,9 +28,11 @@ from build_notebooks import (
     metadata,
     notebook_path,
     problems,
+    smaller,
     sources,
     write,
 )
+from resnet_lessons.plots.style import new_figure
 from set_repository import repository
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -106,6 +112,23 @@ def test_runs_in_seconds_and_warns_of_nothing(path, tmp_path):
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
             assert output.get("name") != "stderr", f"cell {number} warns: {output.text}"
+
+
+@pytest.mark.parametrize("background", ["white", "none"])
+def test_a_picture_loses_bytes_but_no_pixel(background):
+    drawing, axes = new_figure()
+    axes[0, 0].plot([1, 3, 2])
+    file = io.BytesIO()
+    drawing.savefig(file, format="png", facecolor=background)
+    before = base64.b64encode(file.getvalue()).decode()
+    after = smaller("image/png", before)
+    pixels = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(coded))).convert("RGBA"))
+        for coded in (before, after)
+    ]
+    assert len(after) < len(before) and np.array_equal(*pixels)
+    assert (pixels[0][..., 3] == 255).all() == (background == "white")
+    assert smaller("image/png", after) == after and smaller("image/svg+xml", "<svg>") == "<svg>"
 
 
 @every_notebook

@@ -9,7 +9,9 @@ GitHub, {{ notebook }} for the notebook's path in the repository, and a code cel
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import json
 import os
 import sys
@@ -23,6 +25,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from PIL import Image
 
 from exercise_sheets import each_exercise_a_cell, with_headers, without_solutions
 from set_repository import ROOT, repository
@@ -150,8 +153,19 @@ def tidy(output: NotebookNode) -> NotebookNode:
             text = text.replace(f"{spelling}/", "")
     output = nbformat.from_dict(json.loads(text))
     if pictures:
-        output.data.update(pictures)
+        output.data.update({kind: smaller(kind, coded) for kind, coded in pictures.items()})
     return output
+
+
+def smaller(kind: str, coded: str) -> str:
+    """A PNG in base64 with the same pixels in fewer bytes: an opaque one needs no opacity."""
+    if kind != "image/png":
+        return coded
+    picture, file = Image.open(io.BytesIO(base64.b64decode(coded))), io.BytesIO()
+    if picture.mode == "RGBA" and picture.getextrema()[3] == (255, 255):
+        picture = picture.convert("RGB")
+    picture.save(file, "PNG", optimize=True, dpi=picture.info.get("dpi"))
+    return min(coded, base64.b64encode(file.getvalue()).decode(), key=len)
 
 
 def keep_outputs(notebook: NotebookNode, old: NotebookNode) -> None:
