@@ -53,7 +53,7 @@ def test_without_a_kernel_its_text_and_picture_are_left(make):
     html = bundle["text/html"]
     assert "border-left" in html
     assert len(html) < 100_000
-    for line in explorer.shown.text:
+    for line in (*explorer.shown.text, *explorer.shown.numbers):
         assert line in bundle["text/plain"] and escape(line) in html
     settings = bundle["text/plain"].splitlines()[0]
     assert all(f"{name}=" in settings for name in explorer.controls)
@@ -66,7 +66,8 @@ def test_its_picture_says_in_words_what_it_shows(make):
     image = r'<img alt="([^"]+)" style="[^"]*" src="data:image/png;base64,([^"]+)">'
     picture = re.search(image, html)
     assert base64.b64decode(picture[2]).startswith(b"\x89PNG")
-    assert picture[1] == escape(" ".join(explorer.shown.text), quote=True)
+    said = " ".join([*explorer.shown.text, *explorer.shown.numbers])
+    assert picture[1] == escape(said, quote=True)
 
 
 @every_explorer

@@ -21,19 +21,21 @@ class Shown:
     """What an explorer shows for some values of its controls.
 
     Attributes:
-        text: in words, a line each; it says all that the picture says.
+        text: in words, a line each; with `numbers` it says all that the picture says.
         picture: or None, where the values allow none.
         fault: whether the values do not go together; the text then says why, and what would.
         table: rows of words, the first one the head; the first column is set left, others right.
+        numbers: what the picture says in more detail, a line each; they stand below it.
     """
 
     text: tuple[str, ...]
     picture: Figure | None = None
     fault: bool = False
     table: tuple[tuple[str, ...], ...] = ()
+    numbers: tuple[str, ...] = ()
 
     def html(self) -> str:
-        """The lines, and under them the picture, whose alternative text they are."""
+        """The lines, and between them the picture, whose alternative text they are."""
         colour = "#D55E00" if self.fault else "#0072B2"
         lines = "<br>".join(escape(line) for line in self.text)
         parts = [f'<div style="border-left:.35em solid {colour};padding:0 .8em">{lines}</div>']
@@ -43,10 +45,13 @@ class Shown:
             data = io.BytesIO()
             self.picture.savefig(data, format="png", dpi=DPI)
             coded = base64.b64encode(data.getvalue()).decode()
-            said = escape(" ".join(self.text), quote=True)
+            said = escape(" ".join([*self.text, *self.numbers]), quote=True)
             parts.append(
                 f'<img alt="{said}" style="max-width:100%" src="data:image/png;base64,{coded}">'
             )
+        if self.numbers:
+            lines = "<br>".join(escape(line) for line in self.numbers)
+            parts.append(f'<div style="padding:0 .8em">{lines}</div>')
         return "".join(parts)
 
     def plain(self) -> str:
@@ -59,7 +64,7 @@ class Shown:
             )
             for row in self.table
         ]
-        return "\n".join([*self.text, *rows])
+        return "\n".join([*self.text, *rows, *self.numbers])
 
 
 def _html_table(table: tuple[tuple[str, ...], ...]) -> str:
@@ -136,3 +141,11 @@ def slider(label: str, value: int, low: int, high: int) -> ipywidgets.IntSlider:
 def menu(label: str, value: object, choices: tuple) -> ipywidgets.Dropdown:
     """A menu of a few choices."""
     return ipywidgets.Dropdown(value=value, options=list(choices), description=label)
+
+
+def steps(label: str, value: object, choices: Sequence) -> ipywidgets.SelectionSlider:
+    """A slider over many choices in their order; arrow keys move it, too."""
+    wide = ipywidgets.Layout(width="38em", max_width="100%")
+    return ipywidgets.SelectionSlider(
+        value=value, options=list(choices), description=label, layout=wide
+    )

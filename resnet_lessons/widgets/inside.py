@@ -3,7 +3,6 @@
 import copy
 import functools
 
-import ipywidgets
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from resnet_lessons.data import Dataset
 from resnet_lessons.diagnostics import BranchTerms, branch_sizes, branch_terms, find_blocks
 from resnet_lessons.diagnostics.blocks import device_of, same_randomness
 from resnet_lessons.plots import inside as pictures
-from resnet_lessons.widgets.explorer import Explorer, Shown, menu
+from resnet_lessons.widgets.explorer import Explorer, Shown, menu, steps
 
 CHANNELS = 6  # drawn of a block
 CLASSES = 10  # drawn of the scores
@@ -48,15 +47,13 @@ def inside(
         )
     # Without a wrong guess there is nothing to choose; a slider cannot be empty.
     which = menu("images", "all", ("all", "misclassified") if look.wrong else ("all",))
-    slider = ipywidgets.SelectionSlider(
-        options=range(len(look.labels)), value=image, description="test image"
-    )
+    slider = steps("test image", image, look.all)
 
     def offer(change: dict) -> None:
         slider.options = look.wrong if change["new"] == "misclassified" else look.all
 
     which.observe(offer, "value")  # before the explorer itself listens
-    controls = {"show": which, "image": slider, "block": menu("block", block or names[0], names)}
+    controls = {"show": which, "image": slider, "block": steps("block", block or names[0], names)}
     return Explorer(controls, functools.partial(answer, look))
 
 
@@ -158,7 +155,10 @@ def answer(look: _Look, show: str, image: int, block: str) -> Shown:
         f"{'rightly' if guess == right else 'wrongly'}.",
         _say_scores(scores, names, right, drawn),
         f"Block {block}: {rule}, {shape}{way}. {_say_ratio(ratios[block])}",
-        _say_maps([*maps.values()], channels, terms.output.shape[1], limit),
+        _say_maps(channels, terms.output.shape[1], limit),
+    )
+    numbers = (
+        _say_ranges([*maps.values()]),
         _say_channels([*maps.values()], channels),
         "F(x) as a multiple of x in all blocks: "
         + ", ".join(f"{name} {ratios[name]:.2f}" for name in look.blocks)
@@ -172,7 +172,7 @@ def answer(look: _Look, show: str, image: int, block: str) -> Shown:
     pictures.draw_scores(panels["scores"], percent, names[right])
     by_block = {name: ratios[name] for name in look.blocks}
     pictures.draw_ratios(panels["ratios"], by_block, block)
-    return Shown(text, picture)
+    return Shown(text, picture, numbers=numbers)
 
 
 def _count(look: _Look, show: str) -> str:
@@ -214,14 +214,20 @@ def _say_ratio(ratio: float) -> str:
     return "Here x is 0 everywhere."
 
 
-def _say_maps(maps: list[np.ndarray], channels: list[int], of: int, limit: float) -> str:
+def _say_maps(channels: list[int], of: int, limit: float) -> str:
     which = "All" if len(channels) == of else f"Of {of} the {len(channels)} strongest"
+    return (
+        f"{which} channels are drawn: grey is 0, lighter (yellow) above, darker (blue) below, and "
+        f"the scale ends at ±{limit:.2f}."
+    )
+
+
+def _say_ranges(maps: list[np.ndarray]) -> str:
     below = 100 * float((maps[1] < 0).mean())
     x, branch, y = (f"{values.min():.2f} to {values.max():.2f}" for values in maps)
     return (
-        f"{which} channels are drawn: grey is 0, lighter (yellow) above, darker (blue) below, and "
-        f"the scale ends at ±{limit:.2f}. In them x goes from {x}; F(x) from {branch}, with "
-        f"{below:.0f} % of its values below 0; y from {y}."
+        f"In the channels that are drawn x goes from {x}; F(x) from {branch}, with {below:.0f} % "
+        f"of its values below 0; y from {y}."
     )
 
 
