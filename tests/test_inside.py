@@ -196,6 +196,15 @@ def test_where_nothing_is_wrong_nothing_wrong_is_offered():
     assert explorer.shown.text[0].endswith(", rightly.")
 
 
+def test_a_single_wrong_one_is_offered():
+    labels = guesses()
+    labels[11] = (labels[11] + 1) % 10
+    explorer = widgets.inside(net(), replace(SOME, test=Split(SOME.test.images, labels)))
+    explorer.controls["show"].value = "misclassified"
+    assert list(explorer.controls["image"].options) == [11]
+    assert explorer.shown.text[0].startswith("Test image 11, one of 1 misclassified: ")
+
+
 def test_only_the_first_images_are_offered():
     assert list(widgets.inside(net(), SOME, images=7).controls["image"].options) == [*range(7)]
 

@@ -15,7 +15,7 @@ from torch import nn
 import resnet_lessons
 from resnet_lessons import cifar_resnet, evaluate, results, widgets
 from resnet_lessons.diagnostics import removed
-from resnet_lessons.plots.style import PLAIN, RESIDUAL
+from resnet_lessons.plots.style import PLAIN, RESIDUAL, new_figure
 from resnet_lessons.widgets.block import answer as block_answer
 from resnet_lessons.widgets.convolution import answer
 from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown
@@ -94,6 +94,12 @@ def test_a_fault_is_told_apart_and_text_is_escaped():
     right, wrong = Shown(("a < b",)), Shown(("a < b",), fault=True)
     assert "a &lt; b" in right.html() and right.html() != wrong.html()
     assert "<img" not in right.html()
+
+
+def test_numbers_stand_below_the_picture():
+    html = Shown(("above",), new_figure()[0], numbers=("a < b", "c")).html()
+    assert html.endswith(">a &lt; b<br>c</div>")
+    assert 'alt="above a &lt; b c"' in html
 
 
 def test_an_explorer_follows_its_controls():

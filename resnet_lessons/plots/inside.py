@@ -34,7 +34,8 @@ def panels() -> tuple[Figure, dict[str, Axes]]:
 
 def draw_image(axes: Axes, image: Tensor, title: str) -> None:
     """An image, uint8, C×H×W."""
-    axes.imshow(image.cpu().permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+    pixels = image.cpu().permute(1, 2, 0).squeeze(-1).numpy()
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.axis("off")
     axes.set_title(title, fontsize=9)
 
