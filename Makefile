@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks grading results bench kill-table badges clean FORCE
+.PHONY: help lab test test-browser notebooks grading results bench kill-table badges clean FORCE
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser", TORCH_BACKEND=cpu)
 	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
@@ -15,6 +15,9 @@ test: .venv/grading  ## check style, run all tests (TEST_ARGS="-k shapes")
 	$(VENV) -m ruff check
 	$(VENV) -m ruff format --check
 	$(VENV) -m pytest $(TEST_ARGS)
+
+test-browser: .venv/grading .venv/browser  ## open notebooks in JupyterLab in Chromium, and use them
+	$(VENV) -m pytest tests/browser $(TEST_ARGS)
 
 notebooks: .venv/grading  ## make lessons and exercises from notebooks/source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
@@ -65,3 +68,7 @@ install a newer one and name it, for example: make lab PYTHON=python3.13
 .venv/grading: .venv/installed
 	$(VENV) -m uv pip install --python $(VENV) --group grading
 	@touch .venv/grading
+
+.venv/browser: .venv/installed
+	$(VENV) -m uv pip install --python $(VENV) --group browser
+	@touch .venv/browser

@@ -168,6 +168,7 @@ def seed_layers(device: torch.device, seed: int) -> None:
 
 
 def progress_bar(label: str, steps: int, shown: bool) -> tqdm:
+    """A bar of so many steps, with the time left and what is written behind it."""
     return tqdm(
         total=steps,
         desc=label,
@@ -179,6 +180,12 @@ def progress_bar(label: str, steps: int, shown: bool) -> tqdm:
 
 
 def check_types(model: object, data: object) -> None:
+    """Say what cannot be trained, or trained on.
+
+    Raises:
+        TypeError: `model` is no network, or `data` no `Dataset`.
+        ValueError: it has fewer than two training images.
+    """
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model is {model!r}, but it must be a network, an object of torch.nn.Module; pass for "

@@ -1,5 +1,6 @@
 """Installing: one list of requirements, one address, a whole wheel, one environment."""
 
+import json
 import os
 import re
 import shutil
@@ -86,7 +87,18 @@ def test_the_wheel_holds_the_package_its_data_and_the_results(wheel):
     assert {name for name in names if ".dist-info/" not in name} >= files | results
     assert {name.partition("/")[0] for name in names} == {
         "resnet_lessons",
+        "resnet_lessons-0.1.0.data",
         "resnet_lessons-0.1.0.dist-info",
+    }
+
+
+def test_the_wheel_tells_jupyterlab_to_save_what_explorers_show(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if ".data/" in name)
+    place = name.partition(".data/data/")[2]
+    assert re.fullmatch(r"etc/jupyter/labconfig/default_setting_overrides\.d/\w+\.json", place)
+    assert json.loads(archive.read(name)) == {
+        "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}
     }
 
 
@@ -220,7 +232,16 @@ def course(tmp_path):
 
 def test_make_alone_lists_the_targets(course):
     listed = course.make().stdout
-    for target in ("lab", "test", "notebooks", "bench", "kill-table", "badges", "clean"):
+    for target in (
+        "lab",
+        "test",
+        "test-browser",
+        "notebooks",
+        "bench",
+        "kill-table",
+        "badges",
+        "clean",
+    ):
         assert f"make {target} " in listed
 
 
@@ -251,6 +272,15 @@ def test_make_test_checks_style_and_runs_pytest(course):
         ".venv/bin/python -m ruff format --check",
         ".venv/bin/python -m pytest ",
     ]
+
+
+def test_what_drives_a_browser_is_added_where_it_is_used(course):
+    course.pretend_installed()
+    plan = course.plan("test-browser")
+    assert "--group browser\n" in plan and plan.endswith("-m pytest tests/browser \n")
+    (course.folder / ".venv" / "browser").touch()
+    assert "install" not in course.plan("test-browser")
+    assert "--group browser" not in course.plan("test")
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "requirements.txt"])

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import pytest
 import torch
-from ipywidgets import Dropdown, IntSlider, SelectionSlider, SelectMultiple
+from ipywidgets import Dropdown, IntSlider, SelectionSlider
 from matplotlib.colors import to_rgb
 from torch import nn
 
@@ -18,7 +18,7 @@ from resnet_lessons.diagnostics import removed
 from resnet_lessons.plots.style import PLAIN, RESIDUAL, new_figure
 from resnet_lessons.widgets.block import answer as block_answer
 from resnet_lessons.widgets.convolution import answer
-from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown
+from resnet_lessons.widgets.explorer import VIEW, Explorer, Shown, Ticks
 from resnet_lessons.widgets.network import answer as network_answer
 
 SOME = resnet_lessons.load(device="cpu").pooled(4).take(test=60)
@@ -80,7 +80,7 @@ def test_every_control_has_a_label_and_moves_the_answer(make):
         if isinstance(control, IntSlider):
             assert control.continuous_update
             control.value = control.max if control.value != control.max else control.min
-        elif isinstance(control, SelectMultiple):
+        elif isinstance(control, Ticks):
             control.value = control.options[1:3]
         else:
             assert isinstance(control, Dropdown | SelectionSlider)
@@ -320,6 +320,7 @@ def test_blocks_that_are_off_are_removed_from_every_network():
         re.search(r"error (\S+) %", line)[1] for line in explorer.shown.text[1:]
     ]
     explorer.controls["off"].value = ()
+    assert not any(box.value for box in explorer.controls["off"].children[1:])
     assert all(line.endswith("+0.0 points.") for line in explorer.shown.text[1:])
 
 
@@ -328,3 +329,18 @@ def test_blocks_and_networks_that_are_not_there_are_refused_in_words():
         widgets.lesions(two_nets(), SOME, off=("layer2.0",))
     with pytest.raises(ValueError, match="nets has no network"):
         widgets.lesions({}, SOME)
+
+
+def test_ticking_boxes_one_by_one_and_from_code_gives_an_answer_each():
+    asked = []
+    ticks = Ticks("letters", ("b",), ("a", "b", "c"))
+    explorer = Explorer({"of": ticks}, lambda of: asked.append(of) or Shown((" ".join(of),)))
+    label, *boxes = ticks.children
+    assert label.value == "letters" and [box.description for box in boxes] == ["a", "b", "c"]
+    assert [box.value for box in boxes] == [False, True, False]
+    boxes[2].value = True
+    ticks.value = ("a",)
+    assert [box.value for box in boxes] == [True, False, False]
+    boxes[0].value = False
+    assert asked == [("b",), ("b", "c"), ("a",), ()]
+    assert repr(explorer).startswith("of=()")

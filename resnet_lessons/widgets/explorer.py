@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 import ipywidgets
+import traitlets
 from matplotlib.figure import Figure
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -107,7 +108,8 @@ class Explorer:
         self._values: dict[str, object] = {}
         self._view = ipywidgets.HTML()
         for control in self.controls.values():
-            control.style.description_width = "9em"
+            if not isinstance(control, Ticks):
+                control.style.description_width = "9em"
             control.observe(self._follow, "value")
         self._box = ipywidgets.VBox([*self.controls.values(), *below, self._view])
         self._follow()
@@ -149,3 +151,42 @@ def steps(label: str, value: object, choices: Sequence) -> ipywidgets.SelectionS
     return ipywidgets.SelectionSlider(
         value=value, options=list(choices), description=label, layout=wide
     )
+
+
+class Ticks(ipywidgets.HBox):
+    """Boxes to tick, any number of them; Tab goes from one to the next and the space bar ticks it.
+
+    JupyterLab takes arrow keys for itself where a list has the focus, so a list would be for the
+    mouse alone.
+
+    Attributes:
+        value: the choices that are ticked, in their order; can be set.
+        options: all choices.
+    """
+
+    value = traitlets.Tuple()
+
+    def __init__(self, label: str, value: Sequence[str], choices: Sequence[str]) -> None:
+        self.description, self.options = label, tuple(choices)
+        self._boxes = {
+            name: ipywidgets.Checkbox(
+                description=name, indent=False, layout=ipywidgets.Layout(width="auto")
+            )
+            for name in choices
+        }
+        super().__init__(
+            [ipywidgets.Label(label), *self._boxes.values()],
+            layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="0 1em"),
+        )
+        for box in self._boxes.values():
+            box.observe(self._ticked, "value")
+        self.value = tuple(value)
+
+    def _ticked(self, _: object) -> None:
+        self.value = tuple(name for name, box in self._boxes.items() if box.value)
+
+    @traitlets.observe("value")
+    def _tick(self, change: dict) -> None:
+        with self.hold_trait_notifications():  # one answer, not one for every box
+            for name, box in self._boxes.items():
+                box.value = name in change["new"]

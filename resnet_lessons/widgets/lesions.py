@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from ipywidgets import SelectMultiple
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -10,11 +9,11 @@ from resnet_lessons.data import Dataset
 from resnet_lessons.diagnostics import find_blocks, removed
 from resnet_lessons.evaluation import evaluate
 from resnet_lessons.plots.style import colour_of, new_figure
-from resnet_lessons.widgets.explorer import Explorer, Shown
+from resnet_lessons.widgets.explorer import Explorer, Shown, Ticks
 
 
 def lesions(nets: Mapping[str, nn.Module], data: Dataset, off: tuple[str, ...] = ()) -> Explorer:
-    """Choose blocks (several with Ctrl or Shift) that are left out; see each network's test error.
+    """Tick blocks that are left out; see each network's test error.
 
     Args:
         nets: trained networks by name, such as "plain-20"; those blocks can be chosen that keep the
@@ -42,9 +41,7 @@ def lesions(nets: Mapping[str, nn.Module], data: Dataset, off: tuple[str, ...] =
             f"off is {tuple(off)}, but the blocks that keep the shape in all networks are "
             f"{', '.join(names) or 'none'}; choose among them."
         )
-    control = SelectMultiple(
-        options=names, value=tuple(off), rows=min(8, len(names)), description="blocks left out"
-    )
+    control = Ticks("blocks left out", off, names)
     whole = {name: evaluate(net, data).error for name, net in nets.items()}
     return Explorer({"off": control}, lambda off: answer(nets, data, whole, off))
 
