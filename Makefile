@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser notebooks grading results bench kill-table badges clean FORCE
+.PHONY: help lab test test-browser test-colab notebooks grading results bench kill-table badges clean FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ test: .venv/grading  ## check style, run all tests (TEST_ARGS="-k shapes")
 
 test-browser: .venv/grading .venv/browser  ## open notebooks in JupyterLab in Chromium, and use them
 	$(VENV) -m pytest tests/browser $(TEST_ARGS)
+
+test-colab: .venv/installed  ## rehearse Google Colab on its own versions (ONLY=02)
+	$(VENV) tools/rehearse_colab.py $(ONLY)
 
 notebooks: .venv/grading  ## make lessons and exercises from notebooks/source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
@@ -36,8 +39,8 @@ kill-table: .venv/installed  ## which wrong answers to the exercises are caught,
 badges:  ## point every badge at your copy on GitHub (REPO=owner/name)
 	$(PYTHON) tools/set_repository.py $(REPO)
 
-clean:  ## remove the environment
-	rm -rf .venv
+clean:  ## remove the environments
+	rm -rf .venv .venv-colab
 
 # --- the environment ---
 # .venv/installed stands only in a finished environment. It holds the torch build asked for
