@@ -183,14 +183,14 @@ Written by `make test-colab` on {today:%Y-%m-%d}.
 - **Python** {python}. {machine}.
 - **Versions**, those of Colab {HAD}: {versions}.
   All else as it was to be had before {NO_NEWER}.
-- **Each notebook** ran in an empty folder, in the `quick` budget, where the course was not installed:
-  its first cell installed it, from a wheel; in `{BY_GIT}` from a commit, by git.
+- **Each notebook** ran in an empty folder, in the `quick` budget, where the course was not
+  installed: its first cell did it, from a wheel; in `{BY_GIT}` from a commit, by git.
   Then it ran once more in a new kernel, as after a restart, with the files of networks that it had
   kept, so many.
 - **Ran** means: the first cell added `d2l` and `resnet_lessons`, and no other package was added,
   replaced or removed; the same kernel went on. Twice no error but those that a lesson intends,
-  nothing on stderr, no warning, every explorer both a widget and a picture or table. No kept network
-  was made again.
+  nothing on stderr, no warning, every explorer both a widget and a picture or table. No
+  kept network was made again.
 - **Not shown:** Colab's own page, its GPU, fetching from GitHub, and downloads of data and weights,
   which were forbidden.
 
