@@ -68,7 +68,7 @@ class Row:
     faults: list[str]
 
     def cells(self) -> list[str]:
-        outcome = "; ".join(self.faults).replace("|", "\\|") or "ran"
+        outcome = "; ".join(self.faults).replace("|", "\\|").replace(f"{ROOT}/", "") or "ran"
         counts = (str(count or "") for count in (self.explorers, self.kept))
         return [self.name, *(f"{s:.0f} s" for s in self.seconds), *counts, outcome]
 
@@ -100,7 +100,7 @@ def rehearse(name: str, notebook: NotebookNode, source: str, folder: Path) -> Ro
         home, RESNET_LESSONS_SOURCE=source, PIP_CACHE_DIR=str(folder.parent / "pip")
     )
     row = Row(name, [], sum(map(makes_explorer, notebook.cells)), 0, [])
-    uninstall()
+    make_environment()  # afresh, if the notebook before has changed it
     before = freeze()
     try:
         done, seconds = execute(notebook, path, environment)
