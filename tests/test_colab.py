@@ -149,6 +149,8 @@ def test_after_a_restart_the_first_cell_is_silent():
 def test_a_check_must_show_the_box_that_is_due(html, found):
     notebook = executed(outputs=[shown(**{"text/html": html})], tags=["check"])
     assert verdict_faults(notebook, "✓") == found
+    notebook.cells[1].outputs *= 2  # a box and something else
+    assert verdict_faults(notebook, "✓") == ["its checks show [''], not ['✓']"]
 
 
 @pytest.mark.parametrize(
