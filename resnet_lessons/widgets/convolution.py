@@ -101,5 +101,6 @@ def _grid(axes: Axes, colours: np.ndarray, title: str) -> None:
     if side:
         axes.imshow(colours, interpolation="nearest")
         lines = np.arange(side + 1) - 0.5
-        axes.vlines(lines, -0.5, side - 0.5, color=NEUTRAL, linewidth=0.6)
-        axes.hlines(lines, -0.5, side - 0.5, color=NEUTRAL, linewidth=0.6)
+        thin = {"color": NEUTRAL, "linewidth": 0.6, "clip_on": False}  # the last one is on the edge
+        axes.vlines(lines, -0.5, side - 0.5, **thin)
+        axes.hlines(lines, -0.5, side - 0.5, **thin)

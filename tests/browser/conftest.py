@@ -15,7 +15,7 @@ from lab import Lab
 from server import Server
 
 HERE = Path(__file__).parent
-SCREENSHOTS = HERE / "screenshots"  # not in git
+SCREENSHOTS = HERE / "screenshots"  # not in git; tools/readme_pictures.py takes README's from here
 LAPTOP = {"width": 1280, "height": 800}
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ELSEWHERE = (

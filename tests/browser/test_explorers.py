@@ -109,7 +109,7 @@ def test_a_slider_is_dragged(explorer, lab):
 def test_a_block_that_does_not_fit_is_mended_by_its_menu(explorer, lab):
     explorer.expect("they cannot be added")
     broken = explorer.state()
-    explorer.box.screenshot()
+    lab.shoot("explorer", explorer.box)
     explorer.control("shortcut").select_option("projection")
     explorer.expect(re.compile(r"parameters, [\d,]+ of them in the shortcut"))
     assert explorer.state()[1] != broken[1]
