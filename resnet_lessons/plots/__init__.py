@@ -1,7 +1,8 @@
 """Every picture of the course, in one visual language.
 
-Plain networks are vermilion, residual ones blue: a pair that colour-blind readers tell apart and
-that differs in grey print. Deeper is darker. Training figures are solid lines, test figures
+Plain networks are vermilion, residual ones blue: a pair that colour-blind readers tell apart. In
+grey print the two are alike, so plain networks have squares, or dashes where these mean nothing
+else, and residual ones dots. Deeper is darker. Training figures are solid lines, test figures
 dashed. Several seeds are drawn as their mean with a band from the smallest to the largest.
 
 Each function returns a closed figure: as the last line of a cell it is shown once.

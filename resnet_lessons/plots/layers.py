@@ -8,7 +8,15 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from resnet_lessons.diagnostics import LayerGradient, LayerResponse
-from resnet_lessons.plots.style import NEUTRAL, colour_of, from_zero, new_figure
+from resnet_lessons.plots.style import (
+    NEUTRAL,
+    colour_of,
+    dashes_of,
+    from_zero,
+    marker_of,
+    new_figure,
+    spread,
+)
 
 
 def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str = "") -> Figure:
@@ -22,8 +30,8 @@ def gradient_norms(measured: Mapping[str, Sequence[LayerGradient]], title: str =
     for label, layers in measured.items():
         places = [index / max(1, len(layers) - 1) for index in range(len(layers))]
         norms = [layer.gradient for layer in layers]
-        dashes = "--" if "plain" in label else "-"
-        panel.plot(places, norms, dashes, marker=".", color=colour_of(label), label=label)
+        look = {"marker": marker_of(label), "markersize": 3.5, "markevery": spread(len(layers))}
+        panel.plot(places, norms, dashes_of(label), color=colour_of(label), label=label, **look)
     panel.set_yscale("log")
     panel.set_xticks([0, 0.5, 1], ["first layer", "half-way", "last layer"])
     panel.set(ylabel="norm of the gradient", title=title)
@@ -42,7 +50,7 @@ def layer_responses(measured: Mapping[str, Sequence[LayerResponse]], title: str 
     """
     drawing, axes = new_figure(2, width=9.0, height=4.0, sharey=True)
     for label, layers in measured.items():
-        dashes, colour = "--" if "plain" in label else "-", colour_of(label)
+        dashes, colour = dashes_of(label), colour_of(label)
         by_size = sorted(layers, key=lambda layer: layer.std, reverse=True)
         for panel, shown in zip(axes[0], (layers, by_size), strict=True):
             ends = [number for number, layer in enumerate(shown) if layer.ends_branch]
@@ -102,7 +110,7 @@ def block_by_block(
     for panel, (figure, by_label) in zip(axes[0], measured.items(), strict=True):
         for label, values in by_label.items():
             blocks = range(1, len(values) + 1)
-            marker = "o" if "res" in label else "s"
+            marker = marker_of(label)
             colour = colour_of(label)
             # A value of 0 lies on the edge of the panel, and would be cut in half.
             panel.plot(blocks, values, color=colour, marker=marker, label=label, clip_on=False)

@@ -15,9 +15,13 @@ from resnet_lessons.plots.style import (
     NEUTRAL,
     OTHERS,
     colour_of,
+    dashes_of,
     depth_of,
     from_zero,
+    ink,
+    marker_of,
     new_figure,
+    spread,
 )
 from resnet_lessons.results import Run
 
@@ -167,7 +171,7 @@ def _draw_against_depth(axes: Axes, kind: str, errors: Mapping[int, Sequence[flo
     """One kind of network: its trainings as dots, their mean as a line, their range as a band."""
     depths, colour = list(errors), colour_of(kind)
     means = [sum(values) / len(values) for values in errors.values()]
-    marker, dashes = ("s", "--") if kind == "plain" else ("o", "-")
+    marker, dashes = marker_of(kind), dashes_of(kind)
     axes.fill_between(
         depths,
         [min(values) for values in errors.values()],
@@ -196,12 +200,17 @@ def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) ->
         low, high, mean = zip(
             *((min(c), max(c), sum(c) / len(c)) for c in zip(*columns, strict=False)), strict=True
         )
-        colour, shape = colour_of(label), "o"
+        colour, marker = colour_of(label), marker_of(label)
         if len(others) > 1 and label in others:
             place = others.index(label) % len(OTHERS)
-            colour, shape = to_rgb(OTHERS[place]), MARKERS[place]
-        marker = shape if len(epochs) <= 30 else None  # more would hide the line
-        axes.plot(epochs, mean, dashes, color=colour, marker=marker, markersize=3)
+            colour, marker = to_rgb(OTHERS[place]), MARKERS[place]
+        look = {
+            "color": colour,
+            "marker": marker,
+            "markersize": 3.5,
+            "markevery": spread(len(epochs)),
+        }
+        axes.plot(epochs, mean, dashes, **look)
         if len(columns) > 1:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
         ends.append((mean[-1], epochs[-1], label, colour))
@@ -227,7 +236,7 @@ def _label_ends(axes: Axes, ends: list[End]) -> None:
             (epoch, value),
             xytext=(1.02, height - back),
             textcoords=axes.get_yaxis_transform(),
-            color=colour,
+            color=ink(colour),
             va="center",
             annotation_clip=False,
         )

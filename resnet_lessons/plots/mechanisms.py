@@ -1,6 +1,7 @@
 """Pictures of what might explain residual networks: values through depth, gradients on a line."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +10,15 @@ from torch import Tensor
 from resnet_lessons._arguments import one_of
 from resnet_lessons.diagnostics import autocorrelation, brown_noise, white_noise
 from resnet_lessons.history import History
-from resnet_lessons.plots.style import NAMES, NEUTRAL, colour_of, from_zero, new_figure
+from resnet_lessons.plots.style import (
+    MARKERS,
+    NAMES,
+    NEUTRAL,
+    colour_of,
+    dashes_of,
+    from_zero,
+    new_figure,
+)
 from resnet_lessons.results import Run
 
 
@@ -30,7 +39,7 @@ def through_depth(
     for panel, (condition, by_label) in zip(axes[0], measured.items(), strict=True):
         for label, values in by_label.items():
             places = [place / max(1, len(values) - 1) for place in range(len(values))]
-            panel.plot(places, values, _dashes(label), color=colour_of(label), label=label)
+            panel.plot(places, values, dashes_of(label), color=colour_of(label), label=label)
         panel.set_xticks([0, 1], ["first", "last"])
         panel.set_title(condition, fontsize=10)
         if logarithmic:
@@ -72,12 +81,14 @@ def shattering(
         scaled = (pixel - pixel.mean()) / pixel.std()
         upper.plot(scaled, color=colour_of(f"{kind}-{shown}"), linewidth=1.0)
         upper.set(xlabel="point on the line", title=f"{kind}-{shown}: gradient of one pixel")
-        for label, series in gradients.items():
-            if label.startswith(f"{kind}-"):
-                found = autocorrelation(series, lags)
-                lower.plot(lags, found, _dashes(label), color=colour_of(label), label=label)
-        for name, noise in (("brown noise", brown_noise), ("white noise", white_noise)):
-            lower.plot(lags, noise(points, lags), ":", color=NEUTRAL, linewidth=1.2, label=name)
+        named = [label for label in gradients if label.startswith(f"{kind}-")]
+        for label, marker in zip(named, cycle(MARKERS), strict=False):
+            found = autocorrelation(gradients[label], lags)
+            look = {"color": colour_of(label), "marker": marker, "markersize": 4, "label": label}
+            lower.plot(lags, found, dashes_of(label), **look)
+        noises = (("brown noise", "-.", brown_noise), ("white noise", ":", white_noise))
+        for name, dashes, noise in noises:
+            lower.plot(lags, noise(points, lags), dashes, color=NEUTRAL, linewidth=1.2, label=name)
         lower.set(xlabel="lag (points)")
     axes[0, 0].set_ylabel("standard deviations")
     axes[1, 0].set_ylabel("autocorrelation")
@@ -124,7 +135,3 @@ def _draw_row(panel: Axes, row: int, label: str, errors: Sequence[float]) -> Non
     colour = colour_of(label)
     panel.plot(errors, [row] * len(errors), "o", color=colour, markersize=5, alpha=0.7)
     panel.plot([sum(errors) / len(errors)], [row], "|", color=colour, markersize=14)
-
-
-def _dashes(label: str) -> str:
-    return "--" if "plain" in label else "-"

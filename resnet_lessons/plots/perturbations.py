@@ -9,7 +9,16 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from resnet_lessons.diagnostics import LengthGradient, Lesion, PathGradient
-from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, colour_of, from_zero, new_figure
+from resnet_lessons.plots.style import (
+    NEUTRAL,
+    RESIDUAL,
+    colour_of,
+    dashes_of,
+    from_zero,
+    ink,
+    marker_of,
+    new_figure,
+)
 
 
 def lesion_errors(
@@ -46,7 +55,7 @@ def lesion_errors(
 def _mean_and_band(axes: Axes, label: str, values: Mapping[int, Sequence[float]]) -> None:
     """A line through the means at each place, and a band from the smallest to the largest."""
     colour, places = colour_of(label), list(values)
-    marker, dashes = ("s", "--") if "plain" in label else ("o", "-")
+    marker, dashes = marker_of(label), dashes_of(label)
     low, high = ([pick(at) for at in values.values()] for pick in (min, max))
     axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
     means = [float(np.mean(at)) for at in values.values()]
@@ -112,11 +121,10 @@ def loss_slices(
     drawing, axes = new_figure(len(measured), width=10.0, height=3.5, sharey=True)
     for panel, (name, by_label) in zip(axes[0], measured.items(), strict=True):
         for label, slices in by_label.items():
-            dashes = "--" if "plain" in label else "-"
             for number, losses in enumerate(slices):
                 shown = label if number == 0 else None
                 look = {"color": colour_of(label), "linewidth": 1.3, "label": shown}
-                panel.plot(at, losses, dashes, **look)
+                panel.plot(at, losses, dashes_of(label), **look)
         panel.set_yscale("log")
         panel.set_xlabel("distance, in lengths of the weights")
         panel.set_title(name, fontsize=10)
@@ -151,7 +159,7 @@ def loss_planes(
         panel.contour(at, at, plane, levels=levels, colors="black", linewidths=0.4)
         panel.plot(0, 0, "o", color="black", markersize=4)
         panel.set(xlabel="first direction", ylabel="second direction", aspect="equal")
-        panel.set_title(label, fontsize=10, color=colour_of(label))
+        panel.set_title(label, fontsize=10, color=ink(colour_of(label)))
         panel.grid(False)
     ticks = [float(f"{level:.1g}") for level in levels[::3]]
     bar = drawing.colorbar(filled, ax=list(axes[0]), ticks=ticks, shrink=0.85)

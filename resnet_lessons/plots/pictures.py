@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from resnet_lessons.data import Dataset
-from resnet_lessons.plots.style import picture_grid
+from resnet_lessons.plots.style import ink, picture_grid
 
 _WRONG = "#D55E00"  # vermilion, from Okabe and Ito's palette
 
@@ -40,7 +40,7 @@ def guesses(data: Dataset, classes: Tensor, columns: int = 10) -> Figure:
             title, colour = f"{title}({data.class_names[label]})", _WRONG
             frame = {"fill": False, "edgecolor": _WRONG, "linewidth": 4}
             panel.add_patch(Rectangle((0, 0), 1, 1, transform=panel.transAxes, **frame))
-        panel.set_title(title, fontsize=7, color=colour)
+        panel.set_title(title, fontsize=7, color=ink(colour))
     return figure
 
 

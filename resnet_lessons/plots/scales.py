@@ -13,7 +13,9 @@ from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
 from resnet_lessons.res2net import Res2NetBlock
 from resnet_lessons.shapes import shape_table
 
-_CONVOLUTION, _COARSER, _FINER = "#56B4E9", "#E69F00", "#009E73"  # Okabe and Ito's palette
+_CONVOLUTION = "#56B4E9"  # this and the others: Okabe and Ito's palette
+# How an arrow looks that takes maps to a branch as they are, to a coarser one, to a finer one.
+_WAYS = {"as it is": (NEUTRAL, "-"), "coarser": ("#E69F00", "--"), "finer": ("#009E73", ":")}
 
 
 def chain(block: Res2NetBlock, input_shape: Sequence[int], title: str = "") -> Figure:
@@ -81,21 +83,21 @@ def exchange(
             _label(axes, (left + outside, -1.3 * number), _size(shape), align)
     for source in range(len(shapes)):
         for target in range(len(shapes)):
-            colour = NEUTRAL if source == target else _COARSER if source < target else _FINER
-            _arrow(axes, (0.6, -1.3 * source), (5.3, -1.3 * target), colour)
+            way = "as it is" if source == target else "coarser" if source < target else "finer"
+            _arrow(axes, (0.6, -1.3 * source), (5.3, -1.3 * target), *_WAYS[way])
     _explain(drawing)
     axes.set(xlim=(-2.6, 8.6), ylim=(0.6 - 1.3 * len(shapes), 0.7), title=title)
     return drawing
 
 
 def _explain(drawing: Figure) -> None:
-    """What the colours of the arrows mean."""
-    means = {
-        "as it is": NEUTRAL,
-        "to a coarser branch: 3×3 of stride 2": _COARSER,
-        "to a finer one: 1×1, pixels repeated": _FINER,
-    }
-    lines = [Line2D([], [], color=colour) for colour in means.values()]
+    """What the colours and dashes of the arrows mean."""
+    means = (
+        "as it is",
+        "to a coarser branch: 3×3 of stride 2",
+        "to a finer one: 1×1, pixels repeated",
+    )
+    lines = [Line2D([], [], color=colour, linestyle=dashes) for colour, dashes in _WAYS.values()]
     drawing.legend(lines, means, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
 
 
@@ -127,9 +129,14 @@ def _box(axes: Axes, x: float, y: float, text: str, lanes: int = 1) -> None:
 
 
 def _arrow(
-    axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str = "black"
+    axes: Axes,
+    start: tuple[float, float],
+    stop: tuple[float, float],
+    colour: str = "black",
+    dashes: str = "-",
 ) -> None:
     style = {"arrowstyle": "-|>", "color": colour, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+    style["linestyle"] = dashes
     axes.annotate("", stop, start, arrowprops=style, zorder=1)
 
 

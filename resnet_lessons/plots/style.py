@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 PLAIN, RESIDUAL, NEUTRAL = "#D55E00", "#0072B2", "#555555"  # Okabe and Ito's palette, and a grey
 # For trainings that are neither plain nor residual: colours of the same palette, told apart by the
@@ -73,6 +74,36 @@ def colour_of(label: str) -> tuple[float, ...]:
     lighter = 0.0 if depth is None else min(0.45, max(-0.45, (44 - depth) / 80))
     end = 1 if lighter > 0 else 0  # white, or black for what is deeper than 44 layers
     return tuple(channel + (end - channel) * abs(lighter) for channel in base)
+
+
+def ink(colour: ColorType) -> tuple[float, ...]:
+    """The colour as dark as writing on white must be: a contrast of 4.5 (WCAG 2.2, 1.4.3)."""
+    dark = np.array(to_rgb(colour))
+    while contrast(dark) < 4.5:
+        dark = 0.97 * dark
+    return tuple(float(channel) for channel in dark)
+
+
+def contrast(colour: ColorType) -> float:
+    """How a colour contrasts with white, from 1 to 21, as WCAG 2.2 defines it."""
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05))
+
+
+def marker_of(label: str) -> str:
+    """Square for plain networks, round for all others: vermilion and blue are one grey."""
+    return "s" if "plain" in label.lower() else "o"
+
+
+def dashes_of(label: str) -> str:
+    """Dashed for plain networks, solid for all others, where dashes mean nothing else."""
+    return "--" if "plain" in label.lower() else "-"
+
+
+def spread(count: int) -> int:
+    """Every how many points a line of so many has a marker: more than 30 would hide it."""
+    return 1 if count <= 30 else -(-count // 12)
 
 
 def depth_of(label: str) -> int | None:

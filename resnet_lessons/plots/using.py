@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from resnet_lessons.plots.style import RESIDUAL, picture_grid
@@ -17,6 +19,8 @@ def heatmaps(
     images: Tensor, maps: Tensor, titles: Sequence[str] = (), columns: int = 8, size: float = 1.2
 ) -> Figure:
     """Each image under its map: the stronger the colour, the larger the value.
+
+    A line, seen in grey print, too, surrounds what is more than half of the largest value.
 
     Every map is scaled by its own largest value, so that strengths compare within an image only.
     Negative values are shown as nothing.
@@ -38,8 +42,22 @@ def heatmaps(
         opacity = 0.8 * values / max(values.max().item(), 1e-30)
         veil = torch.cat([colour, opacity.unsqueeze(-1)], dim=-1)
         panel.imshow(veil.numpy(), extent=edges, interpolation="bilinear")
+        _surround(
+            panel,
+            torch.nn.functional.interpolate(values[None, None], (height, width), mode="bilinear")[
+                0, 0
+            ],
+        )
         panel.set_title(title, fontsize=7)
     return figure
+
+
+def _surround(panel: Axes, values: Tensor) -> None:
+    """A white line with a dark edge where values pass half of the largest."""
+    half = values.max().item() / 2
+    if values.min().item() < half:
+        line = panel.contour(values.numpy(), levels=[half], colors="white", linewidths=1.0)
+        line.set_path_effects([withStroke(linewidth=2.0, foreground="black")])
 
 
 def boxes(
