@@ -25,7 +25,8 @@ def rows_of_record():
 
 
 def test_the_last_rehearsal_covers_every_notebook_and_all_ran():
-    assert rows_of_record() == {name_of(source): "ran" for source in sources()}
+    due = {name_of(source): "ran" for source in sources()}
+    assert rows_of_record() == due, "Mend what did not run, and rehearse: make test-colab"
     text = RECORD.read_text("utf-8")
     assert re.search(r"\.py`: \d+ passed\.$", text, re.M) and "wrong one: a box for each" in text
 

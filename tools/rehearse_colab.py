@@ -139,11 +139,7 @@ def rehearse_answers(folder: Path, wheel: str) -> list[str]:
 
 
 def run_tests(folder: Path, wheel: str) -> str:
-    """Run the explorers' tests on the installed wheel, and say how they ended.
-
-    Raises:
-        RuntimeError: some failed.
-    """
+    """Run the explorers' tests on the installed wheel, and say how they ended."""
     uninstall()
     uv("pip", "install", "--python", PYTHON, "--no-deps", wheel)
     suite, tester, held = folder / "suite", folder / "pytest", folder / "held.txt"
@@ -155,7 +151,11 @@ def run_tests(folder: Path, wheel: str) -> str:
     uv(*add, "--exclude-newer", NO_NEWER, "pytest", "hypothesis")
     environment = of_a_learner(folder / "home", PYTHONPATH=str(tester))
     strict = ("-q", "-o", f"filterwarnings={FILTERS}")
-    said = run(PYTHON, "-m", "pytest", *strict, *TESTS, cwd=suite, env=environment)
+    try:
+        said = run(PYTHON, "-m", "pytest", *strict, *TESTS, cwd=suite, env=environment)
+    except RuntimeError as error:
+        print(error)
+        return "failed"
     return re.sub(r" in [\d.]+s.*", "", said.splitlines()[-1]).strip("= ")
 
 
@@ -216,9 +216,10 @@ def readme_sentence(text: str) -> str:
     )
 
 
-def rehearse_all(names: list[str], folder: Path) -> Iterator[Row]:
-    wheel, repository = build_wheel(folder / "wheel"), commit(folder / "course.git")
-    for number, source in enumerate(chosen(names)):
+def rehearse_each(lessons: list[Path], wheel: str, folder: Path) -> Iterator[Row]:
+    """Run the notebooks of these sources, one at a time."""
+    repository = commit(folder / "course.git")
+    for number, source in enumerate(lessons):
         name = name_of(source)
         notebook = nbformat.read(notebook_path(source), as_version=4)
         for cell in notebook.cells:  # what is judged must have been made here
@@ -231,35 +232,29 @@ def rehearse_all(names: list[str], folder: Path) -> Iterator[Row]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Rehearse Google Colab on its own versions.")
     parser.add_argument("names", nargs="*", help="beginnings of names, as 02 or exercises/02")
-    names = parser.parse_args(arguments).names
-    rows = []
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary).resolve()
-        try:
+    names, rows = parser.parse_args(arguments).names, []
+    try:
+        lessons = chosen(names)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary).resolve()
             make_environment()
-            for row in rehearse_all(names, folder):
+            wheel = build_wheel(folder / "wheel")
+            for row in rehearse_each(lessons, wheel, folder):
                 print(*row.cells(), sep="  ", flush=True)
                 rows.append(row)
-            wheel = str(next((folder / "wheel").glob("*.whl")))
-            answers, tests, failed = rehearse_answers(folder / "answers", wheel), "", False
+            answers = rehearse_answers(folder / "answers", wheel)
             print("answers:", *(answers or ["right and wrong are told apart"]), flush=True)
-            try:
-                tests = run_tests(folder, wheel)
-                print("tests:", tests)
-            except RuntimeError as error:
-                tests, failed = "failed", True
-                print(error)
-        except RuntimeError as error:
-            print(error, file=sys.stderr)
-            return 1
+            tests = run_tests(folder, wheel)
+            print("tests:", tests)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"\n{table(rows)}")
     if not names:
-        today = datetime.datetime.now(datetime.UTC).date()
-        RECORD.write_text(record(rows, answers, tests, today), encoding="utf-8")
-        print(
-            f"\nIn README.md, under In Google Colab, write:\n{readme_sentence(RECORD.read_text())}"
-        )
-    return int(failed or bool(answers) or any(row.faults for row in rows))
+        text = record(rows, answers, tests, datetime.datetime.now(datetime.UTC).date())
+        RECORD.write_text(text, encoding="utf-8")
+        print(f"\nIn README.md, under In Google Colab, write:\n{readme_sentence(text)}")
+    return int(tests == "failed" or bool(answers) or any(row.faults for row in rows))
 
 
 if __name__ == "__main__":
