@@ -114,7 +114,7 @@ EXPLORER = "cell 2: its explorer gives no widget, or nothing where no kernel run
     ("notebook", "says"),
     [
         (executed(outputs=[error()]), "cell 2: ValueError: x"),
-        (executed(outputs=[stream("oh", "stderr")]), "cell 2: it writes to stderr: oh"),
+        (executed(outputs=[stream("oh\n  no\n", "stderr")]), "cell 2: it writes to stderr: oh no"),
         (executed(outputs=[stream("a\nWARNING: b\n")]), "cell 2: it warns: WARNING: b"),
         (executed(outputs=[stream("ERROR: pip's")]), "cell 2: it warns: ERROR: pip's"),
         (

@@ -38,7 +38,7 @@ def _faults_of(cell: NotebookNode, notebook: NotebookNode, fresh: bool) -> Itera
         if output.output_type == "error" and "raises-exception" not in tags:
             yield f"{output.ename}: {output.evalue}".splitlines()[0]
         elif output.get("name") == "stderr":
-            yield f"it writes to stderr: {text.strip()[:200]}"
+            yield f"it writes to stderr: {' '.join(text.split())[:200]}"
         elif warning := WARNS.search(text):
             yield f"it warns: {warning[0].strip()[:200]}"
     if "bootstrap" in tags:
