@@ -174,7 +174,7 @@ def progress_bar(label: str, steps: int, shown: bool) -> tqdm:
         desc=label,
         disable=not shown,
         file=sys.stdout,  # standard error would be shown on red in a notebook
-        bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left{postfix}",
+        bar_format="{desc} {percentage:3.0f}%|{bar:12}| {elapsed}, {remaining} left{postfix}",
         mininterval=0.2,
     )
 
