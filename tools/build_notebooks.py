@@ -133,12 +133,21 @@ def execute(notebook: NotebookNode, folder: Path, budget: str) -> None:
     notebook.metadata = metadata()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [tidy(output) for output in cell.outputs if not only_widget(output)]
+            kept = [output for output in cell.outputs if not only_widget(output)]
+            cell.outputs = [described(tidy(output), cell) for output in kept]
 
 
 def only_widget(output: NotebookNode) -> bool:
     """Whether an output is a widget with nothing to show where no kernel runs."""
     return set(output.get("data", ())) in ({WIDGET}, {WIDGET, "text/plain"})
+
+
+def described(output: NotebookNode, cell: NotebookNode) -> NotebookNode:
+    """Give pictures that do not describe themselves the words that the source has (`:alt:`)."""
+    for kind in output.get("data", ()):
+        if kind.startswith("image/") and "alt" in cell.metadata:
+            output.metadata.setdefault(kind, {}).setdefault("alt", cell.metadata.alt)
+    return output
 
 
 def tidy(output: NotebookNode) -> NotebookNode:

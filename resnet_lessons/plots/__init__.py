@@ -5,7 +5,8 @@ grey print the two are alike, so plain networks have squares, or dashes where th
 else, and residual ones dots. Deeper is darker. Training figures are solid lines, test figures
 dashed. Several seeds are drawn as their mean with a band from the smallest to the largest.
 
-Each function returns a closed figure: as the last line of a cell it is shown once.
+Each function returns a closed figure: as the last line of a cell it is shown once. Its `repr` says
+in words what it shows, which is also its alternative text in a notebook.
 """
 
 from resnet_lessons.plots.against import error_against_cost, error_against_images

@@ -208,6 +208,7 @@ def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) ->
             "color": colour,
             "marker": marker,
             "markersize": 3.5,
+            "label": label,
             "markevery": spread(len(epochs)),
         }
         axes.plot(epochs, mean, dashes, **look)

@@ -134,4 +134,4 @@ def changes(
 def _draw_row(panel: Axes, row: int, label: str, errors: Sequence[float]) -> None:
     colour = colour_of(label)
     panel.plot(errors, [row] * len(errors), "o", color=colour, markersize=5, alpha=0.7)
-    panel.plot([sum(errors) / len(errors)], [row], "|", color=colour, markersize=14)
+    panel.plot([sum(errors) / len(errors)], [row], "|", color=colour, markersize=14, label=label)

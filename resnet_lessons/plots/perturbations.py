@@ -85,7 +85,7 @@ def path_gradients(
     norms = {length: found for length, found in norms.items() if found}
     single.plot([p.length for p in paths], [p.norm for p in paths], ".", color=RESIDUAL, alpha=0.25)
     means = {length: float(np.mean(found)) for length, found in norms.items()}
-    single.plot(list(means), list(means.values()), "-o", markersize=3, color=RESIDUAL)
+    single.plot(list(means), list(means.values()), "-o", markersize=3, color=RESIDUAL, label="mean")
     single.set_yscale("log")
     single.set(ylabel="norm, of the whole gradient's", title="what one carries")
     exact = np.array([at.norm for at in lengths])

@@ -10,6 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
+from resnet_lessons.plots.describe import DescribedFigure
+
 PLAIN, RESIDUAL, NEUTRAL = "#D55E00", "#0072B2", "#555555"  # Okabe and Ito's palette, and a grey
 # For trainings that are neither plain nor residual: colours of the same palette, told apart by the
 # marker, too, in grey print.
@@ -51,6 +53,7 @@ def new_figure(
             columns,
             figsize=(width, height),
             squeeze=False,
+            FigureClass=DescribedFigure,
             **options,
         )
     plt.close(figure)
