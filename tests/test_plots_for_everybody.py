@@ -1,6 +1,7 @@
 """Pictures in grey print: what colour tells apart, a second mark tells apart, too."""
 
 import math
+import re
 from collections import defaultdict
 from itertools import combinations
 
@@ -98,14 +99,11 @@ def test_every_picture_is_tested_here():
 
 
 def alike(panel):
-    """Pairs of lines with names that differ in nothing but colour, the kind of network apart."""
-    named = [line for line in panel.lines if not line.get_label().startswith("_")]
-    named += [line for line in panel.lines if line.get_label().startswith("_child")]
+    """The looks, dashes and marker, that several colours of named lines share."""
     looks = defaultdict(set)
-    for line in named:
-        if line.get_marker() == "." or len(line.get_xdata()) == 0:
-            continue  # a dot a training, on the line of its kind
-        looks[line.get_linestyle(), line.get_marker()].add(to_rgba(line.get_color()))
+    for line in panel.lines:
+        if not line.get_label().startswith("_"):
+            looks[line.get_linestyle(), line.get_marker()].add(to_rgba(line.get_color()))
     return {look: colours for look, colours in looks.items() if len(colours) > 1}
 
 
@@ -125,7 +123,7 @@ def test_bars_of_other_colours_stand_over_names(mini, name):
             bar for group in panel.containers if isinstance(group, BarContainer) for bar in group
         ]
         named = [t.get_text() for t in (*panel.get_xticklabels(), *panel.get_yticklabels())]
-        words = [text for text in named if (text.strip() and not text[-1].isdigit()) or "-" in text]
+        words = [text for text in named if re.search(r"[a-z]", text)]
         for one, other in combinations(bars, 2):
             if to_rgb(one.get_facecolor()) != to_rgb(other.get_facecolor()):
                 assert one.get_hatch() != other.get_hatch() or len(words) >= 2, name

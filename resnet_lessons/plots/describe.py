@@ -101,7 +101,7 @@ def _title(panel: Axes) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{float(value):.3g}"
+    return f"{float(value):,.0f}" if abs(value) >= 1000 else f"{float(value):.3g}"
 
 
 def _sentence(text: str) -> str:
