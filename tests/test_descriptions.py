@@ -4,7 +4,6 @@ import copy
 import io
 import pickle
 import re
-from pathlib import Path
 
 import matplotlib
 
@@ -16,6 +15,7 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
+from build_notebooks import ROOT, described
 from resnet_lessons import plots
 from resnet_lessons.blocks import BasicBlock
 from resnet_lessons.history import Epoch
@@ -25,7 +25,6 @@ from resnet_lessons.resnet import resnet18
 from resnet_lessons.results import Run
 from resnet_lessons.shapes import shape_table
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 TEXTS = [ROOT / "README.md", ROOT / "INSTRUCTORS.md", *ROOT.glob("notebooks/source/**/*.md")]
 
@@ -116,6 +115,19 @@ picture("third")
         assert output.metadata["image/png"]["alt"] == said
         assert "image/png" in output.data
     assert "image/png" in theirs.data and "alt" not in theirs.metadata.get("image/png", {})
+
+
+def test_a_picture_of_others_gets_the_words_of_its_source():
+    cell = nbformat.v4.new_code_cell("a photo", metadata={"alt": "A dog in the snow."})
+    data = {"image/png": "", "image/jpeg": "", "text/plain": "<Image>"}
+    given = described(nbformat.v4.new_output("display_data", data=dict(data)), cell)
+    assert [given.metadata[kind]["alt"] for kind in list(data)[:2]] == ["A dog in the snow."] * 2
+    assert "text/plain" not in given.metadata
+    speaks = {"image/png": {"alt": "Its own.", "width": 3}}
+    own = nbformat.v4.new_output("display_data", data={"image/png": ""}, metadata=speaks)
+    assert described(own, cell).metadata == speaks
+    without = nbformat.v4.new_output("display_data", data=dict(data))
+    assert described(without, nbformat.v4.new_code_cell("")).metadata == {}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -5,7 +5,8 @@ notebooks/NN_name.ipynb, executed; its sheet of exercises, with solutions, in
 notebooks/source/exercises/NN_name.md, and read as notebooks/exercises/NN_name.ipynb, without them
 and not executed (tools/exercise_sheets.py). In a source, {{ repository }} stands for owner/name on
 GitHub, {{ notebook }} for the notebook's path in the repository, and a code cell with nothing but
-`# {{ bootstrap }}` for the cell below, the first code cell of every notebook.
+`# {{ bootstrap }}` for the cell below, the first code cell of every notebook. The course's own
+pictures describe themselves; a code cell that makes another says `:alt: What it shows.`
 """
 
 import argparse
