@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 
 from build_notebooks import ROOT, build, name_of, sources
+from resnet_lessons import cifar_resnet, shape_table
+from resnet_lessons.checks.verdict import Verdict
+from resnet_lessons.environment import report
+from resnet_lessons.widgets.explorer import Shown
 
 # JupyterLab in a window of 1280 px leaves about 1000 px to an output, and a letter takes 7.8 px.
 LETTERS = 120
@@ -122,3 +126,59 @@ def test_what_is_too_wide_is_seen(kind, content, fits):
     key = "text" if kind == "stream" else "data"
     output = nbformat.v4.new_output(kind, **{key: content})
     assert (too_wide(output) == []) == fits
+
+
+# --- dark pages and light ones ---
+
+
+def colours_set(markup: str) -> list[str]:
+    """The colours of text and of backgrounds that inline styles set; borders may have any."""
+    styles = re.findall(r"""style=["']([^"']*)["']""", markup)
+    return [
+        part.strip()
+        for style in styles
+        for part in style.split(";")
+        if re.match(r"\s*(color|background(-color)?)\s*:", part)
+    ]
+
+
+def verdict(state: str) -> Verdict:
+    return Verdict("Title", state, 1, 2, probe="`x`", seen="Seen.", idea="Idea.", hint="Hint.")
+
+
+def shown_as_html() -> dict[str, str]:
+    """One of everything that the package shows as HTML, but for pictures."""
+    net = cifar_resnet(8, in_channels=1)
+    return {
+        "shape table": shape_table(net, (1, 1, 28, 28))._repr_html_(),
+        "machine": report()._repr_html_(),
+        **{
+            f"verdict {state}": verdict(state)._repr_html_()
+            for state in ("right", "wrong", "not attempted")
+        },
+        **{
+            f"explorer {fault}": Shown(
+                ("Words.",), None, fault, (("a", "b"), ("1", "2")), ("Numbers.",)
+            ).html()
+            for fault in (True, False)
+        },
+    }
+
+
+def test_text_takes_the_colours_of_the_page():
+    """With neither colour set, text is as readable on a dark page as the page's own."""
+    for name, markup in shown_as_html().items():
+        assert colours_set(markup) == [], name
+
+
+@pytest.mark.parametrize(
+    ("style", "found"),
+    [
+        ("border-left:1em solid #D55E00;padding:0", []),
+        ("padding:0; color : black", ["color : black"]),
+        ("background:#fff;color:#000", ["background:#fff", "color:#000"]),
+        ("background-color:white", ["background-color:white"]),
+    ],
+)
+def test_a_colour_that_is_set_is_seen(style, found):
+    assert colours_set(f'<p style="{style}">x</p>') == found
