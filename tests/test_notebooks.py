@@ -33,7 +33,7 @@ from build_notebooks import (
     write,
 )
 from resnet_lessons.plots.style import new_figure
-from set_repository import repository
+from set_repository import colab_badge, repository
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHEETS = sorted((ROOT / "notebooks" / "exercises").glob("*.ipynb"))
@@ -150,6 +150,14 @@ def test_begins_with_title_badge_and_bootstrap(path):
     first = next(cell for cell in cells if cell.cell_type == "code")
     assert first.source == BOOTSTRAP.rstrip().replace("{{ repository }}", repository())
     assert first.metadata.tags == ["bootstrap"]
+
+
+@every_lesson
+def test_the_readme_lists_the_lesson_with_its_badge(path):
+    place = path.relative_to(ROOT).as_posix()
+    rows = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    row = next(row for row in rows if re.match(rf"\| {path.stem[:2]} \| .*\({place}\)", row))
+    assert row.endswith(f"| {colab_badge(place)} |")
 
 
 @every_notebook

@@ -16,8 +16,8 @@ import nbformat
 import pytest
 from packaging.requirements import Requirement
 
-from build_notebooks import problems
-from set_repository import ROOT, repository, set_repository
+from build_notebooks import problems, sources
+from set_repository import ROOT, colab_badge, repository, set_repository
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = PROJECT["project"]["dependencies"]
@@ -145,6 +145,11 @@ def test_the_address_is_changed_in_one_place(copy):
     assert set(problems(copy)) == set(problems())
     for path in having:
         assert after[path] == before[path].replace(old, "ada/my.nets-2")
+    notebooks = [path for path in having if path.suffix == ".ipynb"]
+    assert len(notebooks) == len(sources(copy))
+    for path in notebooks:
+        badge = colab_badge(path.relative_to(copy).as_posix(), copy)
+        assert "github/ada/my.nets-2/" in badge and badge in after[copy / "README.md"]
 
 
 def test_outputs_survive_a_new_address(copy):

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 
 from resnet_lessons.checks import EXERCISES
 from resnet_lessons.checks.exercise import Exercise
+from set_repository import colab_badge
 
 HEADER = re.compile(r"\{\{ exercise: (\w+) \}\}")
 STUB = "..."
@@ -49,14 +50,15 @@ def with_headers(notebook: NotebookNode) -> NotebookNode:
 
 
 def readme_row(name: str, notebook: NotebookNode) -> str:
-    """The line of the README's table for a sheet: link, exercises, minutes, points."""
+    """The line of the README's table for a sheet: link, exercises, minutes, points, Colab."""
     text = "\n".join(cell.source for cell in notebook.cells)
     title = re.match(r"# Exercises \S+ · (.*)", text)[1]
     found = [exercise for exercise in EXERCISES.values() if header(exercise) in text]
     minutes, points = (sum(getattr(e, key) for e in found) for key in ("minutes", "points"))
     tasks = "; ".join(exercise.title.rstrip(".?") for exercise in found)
-    link = f"[{title}](notebooks/exercises/{name}.ipynb)"
-    return f"| {name[:2]} | {link} | {tasks} | {minutes} min | {points} |"
+    path = f"notebooks/exercises/{name}.ipynb"
+    link, badge = f"[{title}]({path})", colab_badge(path)
+    return f"| {name[:2]} | {link} | {tasks} | {minutes} min | {points} | {badge} |"
 
 
 def without_solutions(notebook: NotebookNode) -> NotebookNode:

@@ -1,8 +1,8 @@
 """Point the course at another copy on GitHub: python tools/set_repository.py owner/name
 
 The address stands in pyproject.toml; this changes it there and in all that was made from it: the
-badge and the first cell of every notebook, and the links in the documents. It executes no notebook
-and needs nothing but Python.
+badge and the first cell of every notebook, and the badges and links in the documents. It executes
+no notebook and needs nothing but Python.
 """
 
 import re
@@ -21,6 +21,14 @@ def repository(root: Path = ROOT) -> str:
     """Return `owner/name` of the course's repository, as pyproject.toml has it."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project["urls"]["Repository"].removeprefix("https://github.com/")
+
+
+def colab_badge(notebook: str, root: Path = ROOT) -> str:
+    """Markdown of the badge that opens a notebook, named by its path from `root`, in Colab."""
+    return (
+        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/github/{repository(root)}/blob/main/{notebook})"
+    )
 
 
 def set_repository(new: str, root: Path = ROOT) -> list[Path]:
