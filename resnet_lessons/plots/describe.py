@@ -26,15 +26,15 @@ class DescribedFigure(Figure):
 def describe(figure: Figure) -> str:
     """Say what a figure shows: titles, axes, named curves with their ends, bars, what is written.
 
-    Of pictures without axes, images and feature maps, their titles are said. Nothing is drawn for
-    it. At most `MOST_LETTERS` letters.
+    Of pictures without axes, images and feature maps, titles and writing are said. Nothing is drawn
+    for it. At most `MOST_LETTERS` letters.
     """
     panels = [panel for panel in figure.axes if panel.has_data() or panel.texts or panel.patches]
     panels = [panel for panel in panels if not hasattr(panel, "_colorbar")]
     said = [figure.get_suptitle()]
     pictures = [panel for panel in panels if panel.images and not panel.axison]
     if pictures:
-        titles = "; ".join(title for title in map(_title, pictures) if title)
+        titles = "; ".join(words for words in map(_words, pictures) if words)
         count = "A picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
         said.append(f"{count}: {titles}" if titles else count)
     said += [_panel(panel) for panel in panels if panel not in pictures]
@@ -94,6 +94,11 @@ def _bars(panel: Axes, bars: BarContainer) -> str:
         f"{len(heights)} bars from {_number(middles[0])} to {_number(middles[-1])}, the longest "
         f"{_number(heights[tallest])} at {_number(middles[tallest])}"
     )
+
+
+def _words(picture: Axes) -> str:
+    """The title of a picture, and what is written on it, such as the names of found things."""
+    return ", ".join(filter(None, (_title(picture), *(text.get_text() for text in picture.texts))))
 
 
 def _title(panel: Axes) -> str:
