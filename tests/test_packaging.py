@@ -148,8 +148,8 @@ def test_the_address_is_changed_in_one_place(copy):
     notebooks = [path for path in having if path.suffix == ".ipynb"]
     assert len(notebooks) == len(sources(copy))
     for path in notebooks:
-        badge = colab_badge(path.relative_to(copy).as_posix(), copy)
-        assert "github/ada/my.nets-2/" in badge and badge in after[copy / "README.md"]
+        badge = colab_badge(path.as_posix(), copy)
+        assert "github/ada/my.nets-2/" in badge and badge in after[Path("README.md")]
 
 
 def test_outputs_survive_a_new_address(copy):
@@ -190,6 +190,17 @@ def test_an_address_that_github_cannot_have_is_refused(address, tmp_path):
     with pytest.raises(ValueError, match="owner/name"):
         set_repository(address, tmp_path)
     assert (tmp_path / "pyproject.toml").read_bytes() == (ROOT / "pyproject.toml").read_bytes()
+
+
+# --- README ---
+
+
+def test_the_readmes_badge_of_python_is_what_the_package_demands():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    head = (ROOT / "README.md").read_text(encoding="utf-8").partition("\nA course")[0]
+    assert f"![Python {oldest} or newer]" in head
+    assert f"/python-{oldest}%20or%20newer-" in head
 
 
 # --- the Makefile ---
