@@ -136,7 +136,11 @@ class Explorer:
 
 
 def slider(label: str, value: int, low: int, high: int) -> ipywidgets.IntSlider:
-    """A slider over whole numbers that answers while it is moved; arrow keys move it, too."""
+    """A slider over whole numbers that answers while it is moved; arrow keys move it, too.
+
+    Its label stands beside it, but ipywidgets does not tie the two, so that a screen reader says
+    the value alone.
+    """
     return ipywidgets.IntSlider(value=value, min=low, max=high, description=label)
 
 
