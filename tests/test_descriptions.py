@@ -136,15 +136,7 @@ def test_a_picture_of_others_gets_the_words_of_its_source():
     assert described(without, nbformat.v4.new_code_cell("")).metadata == {}
 
 
-# To be executed again; strict, so that a name is taken off this list as soon as that is done.
-WITHOUT = {"05_training"}
-MARKED = [
-    pytest.param(path, marks=[pytest.mark.xfail(strict=True)] if path.stem in WITHOUT else [])
-    for path in NOTEBOOKS
-]
-
-
-@pytest.mark.parametrize("path", MARKED, ids=[path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_picture_of_a_notebook_is_described(path):
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", ()):
