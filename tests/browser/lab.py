@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from server import Server
 
 PATIENCE = 60_000  # milliseconds; a busy machine is slow, and still right
+NOT_RUN = re.compile(r"\[ \]:")
 ERROR = "application/vnd.jupyter.error"
 STDERR = "application/vnd.jupyter.stderr"
 
@@ -66,12 +67,19 @@ class Lab:
             self.wait_for(cell, before)
 
     def run_all(self) -> None:
+        """Run all cells, and see nothing of an earlier run: outputs and numbers go first."""
+        self._choose("Edit", "Clear Outputs of All Cells")
+        expect(self.cells.last.locator(".jp-InputArea-prompt")).to_have_text(NOT_RUN)
+
         def choose() -> None:
-            self.page.get_by_role("menuitem", name="Run", exact=True).click()
-            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            self._choose("Run", "Run All Cells")
 
         self._until_it_is_heard(choose, self.cells.first)
         self.wait_for(self.cells.last)
+
+    def _choose(self, menu: str, entry: str) -> None:
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=entry, exact=True).click()
 
     def wait_for(self, cell: Locator, before: str = "") -> None:
         """Wait until a cell has run: it has a number in place of a star, and not that of before."""
@@ -86,7 +94,7 @@ class Lab:
             act()
             try:
                 prompt = cell.locator(".jp-InputArea-prompt")
-                return expect(prompt).not_to_have_text(re.compile(r"\[ \]:"), timeout=5_000)
+                return expect(prompt).not_to_have_text(NOT_RUN, timeout=5_000)
             except AssertionError:
                 pass
 
