@@ -22,7 +22,7 @@ test-browser: .venv/grading .venv/browser  ## open notebooks in JupyterLab in Ch
 test-colab: .venv/installed  ## rehearse Google Colab on its own versions (ONLY=02)
 	$(VENV) tools/rehearse_colab.py $(ONLY)
 
-notebooks: .venv/grading  ## make lessons and exercises from notebooks/source (ONLY=02)
+notebooks: .venv/grading  ## make lessons and exercises from source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
 
 grading: .venv/grading  ## add nbgrader and otter to the environment

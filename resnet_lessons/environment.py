@@ -21,8 +21,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
-from resnet_lessons import budget
-from resnet_lessons.training import in_notebook
+from resnet_lessons.training import budget, in_notebook
 
 OLDEST_PYTHON, OLDEST_TORCH = "3.11", "2.6"
 ENOUGH = 2.0  # GB, of memory and of disk

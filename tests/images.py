@@ -2,7 +2,7 @@
 
 import torch
 
-from resnet_lessons.data import Dataset, Split, channel_statistics
+from resnet_lessons.data.dataset import Dataset, Split, channel_statistics
 
 
 def seeded(seed=0):

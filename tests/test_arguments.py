@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 import resnet_lessons
 from resnet_lessons import _arguments
-from resnet_lessons.blocks import (
+from resnet_lessons.networks.blocks import (
     BasicBlock,
     Bottleneck,
     PaddingShortcut,
     PlainBlock,
     make_shortcut,
 )
-from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.hrnet import HRNet, hrnet_w18
-from resnet_lessons.lesson_nine import LessonNineBlock, lesson_nine
-from resnet_lessons.preact import PreActBlock, preact_resnet, wide_resnet
-from resnet_lessons.pretrained import PUBLISHED
-from resnet_lessons.res2net import Res2NetBlock, res2net50_26w_4s
-from resnet_lessons.resnet import ResNet
+from resnet_lessons.networks.cifar import cifar_resnet
+from resnet_lessons.networks.hrnet import HRNet, hrnet_w18
+from resnet_lessons.networks.lesson_nine import LessonNineBlock, lesson_nine
+from resnet_lessons.networks.preact import PreActBlock, preact_resnet, wide_resnet
+from resnet_lessons.networks.pretrained import PUBLISHED
+from resnet_lessons.networks.res2net import Res2NetBlock, res2net50_26w_4s
+from resnet_lessons.networks.resnet import ResNet
 
 few = settings(max_examples=40, deadline=None)
 no_number = st.one_of(

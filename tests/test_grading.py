@@ -89,7 +89,7 @@ def test_the_first_cell_of_every_notebook_runs_and_is_nothing_odd(lane):
     assert told["verdicts"]["shortcut_kind"].right
 
 
-SHEETS = sorted((ROOT / "notebooks" / "source" / "exercises").glob("*.md"))
+SHEETS = sorted((ROOT / "source" / "exercises").glob("*.md"))
 # Their solutions take seconds, and nothing that the others do not.
 SLOW = {"02", "04", "05", "06", "07"}
 

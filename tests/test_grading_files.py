@@ -104,7 +104,7 @@ def test_definitions_are_found_in_code_that_cannot_be_read():
     assert not defines("fg = 3\nprint(f)\ng(f=3)\nif f == 3:", "f")
 
 
-@pytest.mark.parametrize("source", sorted((ROOT / "notebooks/source/exercises").glob("*.md")))
+@pytest.mark.parametrize("source", sorted((ROOT / "source/exercises").glob("*.md")))
 def test_every_answer_is_called_as_its_sheets_check_line_says(source):
     text = source.read_text(encoding="utf-8")
     for exercise in sheets()[source.name[:2]]:

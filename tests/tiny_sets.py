@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from resnet_lessons.archives import BATCHES, IDX
-from resnet_lessons.downloads import Archive
-from resnet_lessons.sources import CIFAR10, FASHION_MNIST
+from resnet_lessons.data.sets.fetching import Archive
+from resnet_lessons.data.sets.formats import BATCHES, IDX
+from resnet_lessons.data.sets.published import CIFAR10, FASHION_MNIST
 
 TRAIN, TEST = 50, 15
 

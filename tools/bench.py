@@ -27,16 +27,16 @@ import torch
 from torch import Tensor, nn
 
 import resnet_lessons
-from resnet_lessons.checkpoints import Checkpoint
-from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.data import Dataset, Split
-from resnet_lessons.lesson_nine import lesson_nine
-from resnet_lessons.loading import load
-from resnet_lessons.loop import train_step
-from resnet_lessons.resnet import resnet18
+from resnet_lessons.data.dataset import Dataset, Split
+from resnet_lessons.data.sets.loading import load
+from resnet_lessons.networks.cifar import cifar_resnet
+from resnet_lessons.networks.lesson_nine import lesson_nine
+from resnet_lessons.networks.resnet import resnet18
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.stepping import SteppedTraining
-from resnet_lessons.training import train
+from resnet_lessons.training.checkpoint import Checkpoint
+from resnet_lessons.training.loop import train_step
+from resnet_lessons.training.stepping import SteppedTraining
+from resnet_lessons.training.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 # For each network that is trained: how to build it, batch size, training and test images. d2l

@@ -1,8 +1,8 @@
 """Make the notebooks from their sources: python tools/build_notebooks.py [02 ...]
 
-A lesson is written as text, in notebooks/source/NN_name.md (MyST Markdown), and read as
+A lesson is written as text, in source/NN_name.md (MyST Markdown), and read as
 notebooks/NN_name.ipynb, executed; its sheet of exercises, with solutions, in
-notebooks/source/exercises/NN_name.md, and read as notebooks/exercises/NN_name.ipynb, without them
+source/exercises/NN_name.md, and read as notebooks/exercises/NN_name.ipynb, without them
 and not executed (tools/exercise_sheets.py). In a source, {{ repository }} stands for owner/name on
 GitHub, {{ notebook }} for the notebook's path in the repository, and a code cell with nothing but
 `# {{ bootstrap }}` for the cell below, the first code cell of every notebook. The course's own
@@ -54,7 +54,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def sources(root: Path = ROOT) -> list[Path]:
     """The sources in order: of the lessons, then of the sheets of exercises."""
-    folder = root / "notebooks" / "source"
+    folder = root / "source"
     return sorted(folder.glob("*.md")) + sorted(folder.glob("exercises/*.md"))
 
 
@@ -212,7 +212,7 @@ def problems(root: Path = ROOT) -> dict[str, str]:
     for path in sorted({*made, *folder.glob("*.ipynb"), *folder.glob("exercises/*.ipynb")}):
         name = path.relative_to(folder).as_posix()
         if path not in made:
-            wrong[name] = "it has no source; delete it, or write notebooks/source/*.md"
+            wrong[name] = "it has no source; delete it, or write source/*.md"
         elif not path.exists():
             wrong[name] = "it is not made yet; run: make notebooks"
         else:
@@ -273,7 +273,7 @@ def make(source: Path, options: argparse.Namespace, root: Path = ROOT) -> str:
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description="Make the notebooks from notebooks/source.")
+    parser = argparse.ArgumentParser(description="Make the notebooks from source.")
     parser.add_argument("names", nargs="*", help="beginnings of names, as 02 or exercises/02")
     parser.add_argument("--budget", choices=("quick", "cpu", "gpu"), default="cpu")
     how = parser.add_mutually_exclusive_group()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-TARGET = Path(__file__).parents[1] / "resnet_lessons" / "fashion_mnist_mini" / "images.npz"
+TARGET = Path(__file__).parents[1] / "resnet_lessons" / "data" / "fashion_mnist_mini" / "images.npz"
 PER_CLASS = {"train": 1000, "test": 200}
 SOURCES = {
     "train_images": "train-images-idx3-ubyte",

@@ -1,6 +1,6 @@
 """From the source of an exercise sheet to what a learner gets: headers in, solutions out.
 
-A source, notebooks/source/exercises/NN_name.md, holds everything: statements, solutions between
+A source, source/exercises/NN_name.md, holds everything: statements, solutions between
 `### BEGIN SOLUTION` and `### END SOLUTION` in cells tagged `answer`, one line to check each in
 cells tagged `check`, and hints. {{ exercise: name }} stands for the header of an exercise, made of
 what `resnet_lessons.checks` knows of it.

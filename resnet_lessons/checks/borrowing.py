@@ -20,7 +20,7 @@ class Borrowing:
     Of those that run inside each other the outermost is noted: what the learner's code called.
 
     Attributes:
-        names: such as `"resnet_lessons.blocks.BasicBlock"`.
+        names: such as `"resnet_lessons.networks.blocks.BasicBlock"`.
     """
 
     def __init__(self) -> None:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lessons.blocks import BasicBlock
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.copying import copy_weights
 from resnet_lessons.checks.verdict import Wrong
+from resnet_lessons.networks import BasicBlock
 
 
 def built(answer: Answer, *arguments: object, example: tuple[int, ...]) -> Module:

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lessons.blocks import PlainBlock
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.comparing import built, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
-from resnet_lessons.cifar import CifarResNet, cifar_resnet
+from resnet_lessons.networks import CifarResNet, PlainBlock, cifar_resnet
 
 # --- 2.1 ---
 

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from resnet_lessons.blocks import BasicBlock, PaddingShortcut
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.comparing import basic_branch, built, same_gradients, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
+from resnet_lessons.networks import BasicBlock, PaddingShortcut
 
 # --- 3.1 ---
 

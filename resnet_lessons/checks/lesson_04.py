@@ -7,14 +7,13 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from resnet_lessons.blocks import BasicBlock, make_stage
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.comparing import built, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
-from resnet_lessons.resnet import resnet18 as whole_resnet18
-from resnet_lessons.resnet import resnet34
+from resnet_lessons.networks import BasicBlock, make_stage, resnet34
+from resnet_lessons.networks import resnet18 as whole_resnet18
 
 # --- 4.1 ---
 

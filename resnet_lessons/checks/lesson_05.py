@@ -11,7 +11,7 @@ from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
 from resnet_lessons.checks.windows import Drawn, decoded
-from resnet_lessons.cifar import cifar_resnet
+from resnet_lessons.networks import cifar_resnet
 
 # --- 5.1 ---
 

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from resnet_lessons.blocks import Bottleneck
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.comparing import built, same_gradients, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
+from resnet_lessons.networks import Bottleneck
 
 # --- 7.1 ---
 

@@ -4,13 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lessons.blocks import conv3x3
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.comparing import built, same_gradients, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
-from resnet_lessons.preact import PreActBlock, wide_resnet
+from resnet_lessons.networks import PreActBlock, conv3x3, wide_resnet
 
 OTHER = "other numbers"
 FIXED = "Is a number fixed somewhere that should come from the arguments?"

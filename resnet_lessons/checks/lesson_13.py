@@ -7,14 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lessons.blocks import BasicBlock, conv3x3
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.comparing import basic_branch, built, same_gradients, same_outputs
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Wrong
-from resnet_lessons.cifar import cifar_resnet
-from resnet_lessons.preact import PreActBlock
+from resnet_lessons.networks import BasicBlock, PreActBlock, cifar_resnet, conv3x3
 
 ELSE = "and nothing else has changed"
 BY_HEART = "other numbers"

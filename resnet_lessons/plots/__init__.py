@@ -10,12 +10,7 @@ in words what it shows, which is also its alternative text in a notebook.
 """
 
 from resnet_lessons.plots.against import error_against_cost, error_against_images
-from resnet_lessons.plots.layers import (
-    block_by_block,
-    gradient_norms,
-    histograms,
-    layer_responses,
-)
+from resnet_lessons.plots.layers import block_by_block, gradient_norms, histograms, layer_responses
 from resnet_lessons.plots.measurements import (
     LiveCurves,
     curves,

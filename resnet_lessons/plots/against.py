@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from resnet_lessons._arguments import one_of
-from resnet_lessons.history import History
+from resnet_lessons.lab import Run
 from resnet_lessons.plots.style import (
     MARKERS,
     NAMES,
@@ -16,7 +16,7 @@ from resnet_lessons.plots.style import (
     from_zero,
     new_figure,
 )
-from resnet_lessons.results import Run
+from resnet_lessons.training import History
 
 Look = tuple[str, str, str]
 # Line, marker and colour of each kind of training, in the order in which they appear.

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from resnet_lessons.diagnostics import LayerGradient, LayerResponse
+from resnet_lessons.measure import LayerGradient, LayerResponse
 from resnet_lessons.plots.style import (
     NEUTRAL,
     colour_of,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from resnet_lessons._arguments import one_of, real_number
-from resnet_lessons.history import History
+from resnet_lessons.lab import Run
 from resnet_lessons.plots.style import (
     MARKERS,
     NAMES,
@@ -23,7 +23,7 @@ from resnet_lessons.plots.style import (
     new_figure,
     spread,
 )
-from resnet_lessons.results import Run
+from resnet_lessons.training import History
 
 # A curve's last point, for its name: value, epoch, label, colour.
 End = tuple[float, int, str, tuple[float, ...]]

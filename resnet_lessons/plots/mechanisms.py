@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from resnet_lessons._arguments import one_of
-from resnet_lessons.diagnostics import autocorrelation, brown_noise, white_noise
-from resnet_lessons.history import History
+from resnet_lessons.lab import Run
+from resnet_lessons.measure import autocorrelation, brown_noise, white_noise
 from resnet_lessons.plots.style import (
     MARKERS,
     NAMES,
@@ -19,7 +19,7 @@ from resnet_lessons.plots.style import (
     from_zero,
     new_figure,
 )
-from resnet_lessons.results import Run
+from resnet_lessons.training import History
 
 
 def through_depth(

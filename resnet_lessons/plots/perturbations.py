@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from resnet_lessons.diagnostics import LengthGradient, Lesion, PathGradient
+from resnet_lessons.measure import LengthGradient, Lesion, PathGradient
 from resnet_lessons.plots.style import (
     NEUTRAL,
     RESIDUAL,

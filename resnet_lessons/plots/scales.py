@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
-from resnet_lessons.hrnet import HighResolutionModule
+from resnet_lessons.networks import HighResolutionModule, Res2NetBlock
 from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
-from resnet_lessons.res2net import Res2NetBlock
 from resnet_lessons.shapes import shape_table
 
 _CONVOLUTION = "#56B4E9"  # this and the others: Okabe and Ito's palette

@@ -4,7 +4,7 @@ from ipywidgets import Dropdown
 
 from resnet_lessons import plots
 from resnet_lessons._arguments import one_of
-from resnet_lessons.blocks import BasicBlock, PlainBlock
+from resnet_lessons.networks import BasicBlock, PlainBlock
 from resnet_lessons.widgets.explorer import Explorer, Shown, menu
 
 CHANNELS = (16, 32, 64, 128, 256)

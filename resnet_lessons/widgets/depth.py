@@ -2,8 +2,8 @@
 
 from statistics import mean
 
-from resnet_lessons import plots, results
-from resnet_lessons.results import Run
+from resnet_lessons import plots
+from resnet_lessons.lab import Run, results
 from resnet_lessons.widgets.explorer import Explorer, Shown, menu
 
 FIGURES = {"training error": "train_error", "test error": "test_error"}

@@ -9,8 +9,14 @@ from torch import Tensor, nn
 
 from resnet_lessons._arguments import one_of, whole_number
 from resnet_lessons.data import Dataset
-from resnet_lessons.diagnostics import BranchTerms, branch_sizes, branch_terms, find_blocks
-from resnet_lessons.diagnostics.blocks import device_of, same_randomness
+from resnet_lessons.measure import (
+    BranchTerms,
+    branch_sizes,
+    branch_terms,
+    device_of,
+    find_blocks,
+    same_randomness,
+)
 from resnet_lessons.plots import inside as pictures
 from resnet_lessons.widgets.explorer import Explorer, Shown, menu, steps
 

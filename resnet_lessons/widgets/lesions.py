@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from resnet_lessons.data import Dataset
-from resnet_lessons.diagnostics import find_blocks, removed
-from resnet_lessons.evaluation import evaluate
+from resnet_lessons.measure import find_blocks, removed
 from resnet_lessons.plots.style import colour_of, new_figure
+from resnet_lessons.training import evaluate
 from resnet_lessons.widgets.explorer import Explorer, Shown, Ticks
 
 

@@ -8,9 +8,7 @@ from torch import nn
 
 import resnet_lessons
 from resnet_lessons._arguments import one_of
-from resnet_lessons.blocks import BasicBlock, Bottleneck
-from resnet_lessons.pretrained import PUBLISHED
-from resnet_lessons.resnet import ResNet
+from resnet_lessons.networks import PUBLISHED, BasicBlock, Bottleneck, ResNet
 from resnet_lessons.shapes import shape_table
 from resnet_lessons.widgets.explorer import Explorer, Shown, menu
 

@@ -8,13 +8,12 @@ from ipywidgets import Button, HBox, IntProgress
 from matplotlib.figure import Figure
 from torch import nn
 
+from resnet_lessons import budget
 from resnet_lessons._arguments import one_of, real_number, whole_number
-from resnet_lessons.budget import in_words
-from resnet_lessons.cifar import cifar_resnet
 from resnet_lessons.data import Dataset
-from resnet_lessons.history import History
+from resnet_lessons.networks import cifar_resnet
 from resnet_lessons.plots import curves
-from resnet_lessons.stepping import SteppedTraining
+from resnet_lessons.training import History, SteppedTraining
 from resnet_lessons.widgets.explorer import Explorer, Shown, menu
 
 KINDS = ("plain", "residual")
@@ -236,7 +235,7 @@ class TrainingExplorer(Explorer):
         self._bar.value = taken
         if self._running and taken:
             seconds = sum(one.seconds for one in self._pair) * (self._bar.max / taken - 1)
-            self._bar.description = f"{in_words(seconds)} left"
+            self._bar.description = f"{budget.in_words(seconds)} left"
         elif self._pair:
             self._bar.description = f"{100 * taken // self._bar.max} % done"
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import resnet_lessons
 from answers import right, wrong
-from resnet_lessons.blocks import PaddingShortcut
+from resnet_lessons.networks.blocks import PaddingShortcut
 
 # --- shortcut_kind ---
 

@@ -366,7 +366,7 @@ def _():
 
 @wrong("make_stages", "another block of the course's", OUT, "LessonNineBlock")
 def _():
-    from resnet_lessons.lesson_nine import LessonNineBlock
+    from resnet_lessons.networks.lesson_nine import LessonNineBlock
 
     return staging(block=lambda i, o, s: LessonNineBlock(i, o, s, i != o or s != 1))
 
@@ -724,7 +724,7 @@ def _():
     return net
 
 
-@wrong("resnet18", "the course's", SCORES, "resnet_lessons.resnet.ResNet")
+@wrong("resnet18", "the course's", SCORES, "resnet_lessons.networks.resnet.ResNet")
 def _():
     return lambda num_classes=1000, width=64: resnet_lessons.resnet18(num_classes)
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 import resnet_lessons
 from answers import right, wrong
-from resnet_lessons.resnet import ResNet
+from resnet_lessons.networks.resnet import ResNet
 
 # --- network_price ---
 

@@ -11,7 +11,7 @@ SHEET = "03_the_residual_block"
 
 def solution(start: str) -> str:
     """The answer to the exercise whose code starts so."""
-    source = ROOT / "notebooks" / "source" / "exercises" / f"{SHEET}.md"
+    source = ROOT / "source" / "exercises" / f"{SHEET}.md"
     cells = (cell.source for cell in build_whole(source).cells if cell.cell_type == "code")
     code = next(code for code in cells if code.startswith(start))
     return "\n".join(line for line in code.splitlines() if "### " not in line)

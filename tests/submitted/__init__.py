@@ -11,7 +11,7 @@ import jupytext
 
 from set_repository import ROOT
 
-SOURCE = ROOT / "notebooks" / "source" / "exercises" / "03_the_residual_block.md"
+SOURCE = ROOT / "source" / "exercises" / "03_the_residual_block.md"
 SHEET = jupytext.read(SOURCE)
 CODE = [cell for cell in SHEET.cells if cell.cell_type == "code"]
 SOLVED = [cell.source for cell in CODE]
