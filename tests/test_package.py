@@ -159,7 +159,8 @@ def test_every_module_and_public_definition_is_explained(path):
         for name, node in definitions(SOURCES[path])
         if "." not in name and name != "main" and not ast.get_docstring(node)
     ]
-    assert not silent
+    # The solutions and their variants in a lesson's checks are explained by their exercise.
+    assert not silent or "/checks/lesson_" in path
 
 
 @pytest.mark.parametrize("path", SOURCES)

@@ -2,13 +2,40 @@
 
 import contextlib
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
 from resnet_lessons.checks.answers import Answer, Broke
 from resnet_lessons.checks.verdict import NotAttempted, Verdict, Wrong
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that is known, and named where it is met.
+
+    Attributes:
+        says: the sentence that names it to the learner; `{0}` stands for a case's first argument.
+        variant: the solution with the mistake in it, an answer like a learner's.
+    """
+
+    says: str
+    variant: Callable[..., object]
+
+    def told(self, *args: object) -> str:
+        """The sentence, for a case with these arguments."""
+        return self.says.format(*args) if "{" in self.says else self.says
+
+    @property
+    def words(self) -> str:
+        """What of the sentence is the same whatever the arguments are."""
+        return max(re.split(r"\{.*?\}", self.says), key=len)
+
+
+Mistakes = Mapping[str, Callable[..., object] | tuple[Callable[..., object], ...]]
 
 
 @dataclass(frozen=True)
@@ -21,6 +48,7 @@ class Probe:
         hint: where to look if it is not.
         look: raises `Wrong` with what it saw.
         hidden: whether it is kept for grading.
+        mistakes: those that it is the first to meet: to each sentence a variant, or several.
     """
 
     name: str
@@ -28,6 +56,17 @@ class Probe:
     hint: str
     look: Callable[[Answer], None]
     hidden: bool = False
+    mistakes: Mistakes = field(default_factory=dict)
+
+    def of(self, exercise: "Exercise") -> "Probe":
+        """The probe, for this exercise."""
+        return self
+
+
+class Form(Protocol):
+    """What becomes a probe once it knows its exercise; see `resnet_lessons.checks.forms`."""
+
+    def of(self, exercise: "Exercise") -> Probe: ...
 
 
 @dataclass
@@ -43,6 +82,9 @@ class Exercise:
         points: of the exercise as a whole; the share of probes that are passed in a row counts.
         why: what it is for, in a sentence.
         answer: what the sheet's check line judges, a name as a rule; "" if it is `name`.
+        solution: a right answer, from which the cases take what they expect.
+        cases: become the probes, in their order.
+        what: what cases see, in words, where they do not say it; or a function of their arguments.
     """
 
     name: str
@@ -53,7 +95,23 @@ class Exercise:
     points: int
     why: str
     answer: str = ""
+    solution: Callable[..., object] | None = None
+    cases: Sequence[Form] = ()
+    what: str | Callable[..., str] = ""
     probes: list[Probe] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.probes.extend(case.of(self) for case in self.cases)
+
+    @property
+    def mistakes(self) -> list[tuple[str, Mistake]]:
+        """The known mistakes, each with the name of the first probe that must meet it."""
+        return [
+            (probe.name, Mistake(says, variant))
+            for probe in self.probes
+            for says, variants in probe.mistakes.items()
+            for variant in (variants if isinstance(variants, tuple) else (variants,))
+        ]
 
     def probe(
         self, name: str, idea: str, hint: str, hidden: bool = False

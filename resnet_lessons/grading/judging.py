@@ -22,7 +22,8 @@ START = 60.0  # seconds to wait for a worker's first word; a new Python has torc
 # Nothing that an exercise asks for. Found in the code, it is no proof of anything, but the person
 # who grades will want to look.
 ODD = {
-    "looks at the grader or the checks": r"resnet_lessons\.(?:grading|checks)\b|import answers\b",
+    "looks at the grader or the checks": r"resnet_lessons\.(?:grading|checks)\b|import answers\b"
+    r"|\bchecks\.\w+\.(?:solution|mistakes|cases|probes)\b",
     "changes what a class says of itself": r"__module__\s*=|__qualname__\s*=|__class__\s*=",
     "looks at other code's memory": r"\bgc\.|_getframe|inspect\.(?:stack|currentframe)|ctypes",
     "leaves something for the end": r"\batexit\b",

@@ -4,11 +4,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from answers import right, wrong
-from answers.lesson_03 import Model
+from answers import learner, right, wrong
 from resnet_lessons import PreActBlock
 from resnet_lessons.checks.lesson_13 import GroupedBlock, PreActNet, small_resnet, three_stages
 
+THEIRS = learner("lesson_03")
+Model = THEIRS.ResidualBlock
 ELSE = "and nothing else has changed"
 BY_HEART = "other numbers"
 
@@ -76,22 +77,22 @@ def _():
 
 @wrong("bug_shortcut", "as published", "the number of parameters", "still has its bias, and no")
 def _():
-    return type("Block", (Model,), {"project_norm": False, "bias": (False, False, True)})
+    return THEIRS.where_it_changes(THEIRS.bias_for_normalisation)
 
 
 @wrong("bug_shortcut", "bias kept", "the number of parameters", "still has its bias.")
 def _():
-    return type("Block", (Model,), {"bias": (False, False, True)})
+    return THEIRS.where_it_changes(THEIRS.bias_in_shortcut)
 
 
 @wrong("bug_shortcut", "only the bias removed", "the number of parameters", "still has no batch")
 def _():
-    return type("Block", (Model,), {"project_norm": False})
+    return THEIRS.where_it_changes(THEIRS.convolution_always)
 
 
 @wrong("bug_shortcut", "projection everywhere", BY_HEART, "expected are 2 convolutions")
 def _():
-    return type("Block", (Model,), {"always_project": True})
+    return THEIRS.edited(Model, THEIRS.projection_always)
 
 
 @wrong("bug_shortcut", "normalised before", "the number of parameters", "parameters; expected")

@@ -1,5 +1,7 @@
 """What a check is made of: verdicts, the way it sees an answer, traces, copied weights."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -111,6 +113,13 @@ def test_exercises_are_numbered_in_order_and_told_apart():
     for lesson, place in numbers:
         by_lesson.setdefault(lesson, []).append(place)
     assert all(places == list(range(1, len(places) + 1)) for places in by_lesson.values())
+
+
+def test_the_list_of_exercises_is_complete():
+    files = sorted(file.stem for file in Path(checks.__file__).parent.glob("lesson_*.py"))
+    assert [lesson.__name__.rpartition(".")[2] for lesson in checks.LESSONS] == files
+    names = [exercise.name for lesson in checks.LESSONS for exercise in lesson.EXERCISES]
+    assert sorted(checks.__all__) == sorted(["EXERCISES", *names])
 
 
 @pytest.mark.parametrize("exercise", checks.EXERCISES.values(), ids=lambda e: e.name)
