@@ -40,7 +40,7 @@ class CifarResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.depth = depth
-        self.residual = residual
+        self.kind = "residual" if residual else "plain"
         self.in_channels = in_channels
         blocks = (depth - 2) // 6
         block = partial(BasicBlock, shortcut=shortcut) if residual else PlainBlock
