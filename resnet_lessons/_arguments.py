@@ -93,10 +93,29 @@ def one_of(name: str, value: object, choices: Iterable[str]) -> str:
 def image_batch(x: torch.Tensor, channels: int, owner: str) -> None:
     """Check that `x` is a float batch N×C×H×W with `channels` channels, as `owner` needs it.
 
+    It may stand in a forward pass: scripting, tracing, exporting and compiling pass it by.
+
     Raises:
         TypeError: `x` is no tensor, or holds whole numbers (raw uint8 images, say).
         ValueError: `x` has not four dimensions, or not `channels` channels.
     """
+    if not torch.jit.is_scripting():  # the one question behind which TorchScript compiles nothing
+        _check_image_batch(x, channels, owner)
+
+
+def computes(x: object) -> bool:
+    """Whether a forward pass on `x` computes, and not only records operations for a program.
+
+    While torch.compile, torch.export, torch.jit.trace or torch.fx record, a question about a value
+    or a size has no answer, or would make it part of the program.
+    """
+    recording = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return not (recording or isinstance(x, torch.fx.Proxy))
+
+
+def _check_image_batch(x: object, channels: int, owner: str) -> None:
+    if not computes(x):
+        return
     if not isinstance(x, torch.Tensor):
         raise TypeError(
             f"{owner} was given a {type(x).__name__}, but it takes a tensor N×C×H×W; "

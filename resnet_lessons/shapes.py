@@ -228,8 +228,10 @@ def _joints(
     module: nn.Module, depth: int | None, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield name and module wherever unfolding stops; see `shape_table` for where that is."""
-    # A subclass of Sequential with a forward of its own does more than call its children in turn.
+    # A subclass of Sequential with a forward of its own does more than call its children in turn,
+    # unless it says that it does not.
     container = type(module).forward in (nn.Sequential.forward, nn.Module.forward)
+    container |= getattr(module, "is_container", False) is True
     unfold = (not path or container) if depth is None else len(path) < depth
     children = list(module.named_children()) if unfold else []
     for name, child in children:

@@ -40,7 +40,7 @@ class CifarResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.depth = depth
-        self.residual = residual
+        self.kind = "residual" if residual else "plain"
         self.in_channels = in_channels
         blocks = (depth - 2) // 6
         block = partial(BasicBlock, shortcut=shortcut) if residual else PlainBlock
@@ -55,7 +55,7 @@ class CifarResNet(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, type(self).__name__)
+        image_batch(x, self.in_channels, "CifarResNet")
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(torch.flatten(self.avgpool(x), 1))

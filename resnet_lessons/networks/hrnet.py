@@ -11,7 +11,6 @@ are those of the authors' code and of timm.
 """
 
 from collections.abc import Sequence
-from functools import reduce
 from itertools import pairwise
 
 import torch
@@ -81,18 +80,46 @@ class HighResolutionModule(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
-        return [self.gather(number, maps) for number in range(len(maps))]
+        maps = [branch(maps[number]) for number, branch in enumerate(self.branches)]
+        out: list[Tensor] = []
+        for number, paths in enumerate(self.fuse_layers):
+            sent = [path(maps[source]) for source, path in enumerate(paths)]
+            out.append(self.relu(gather(sent, maps[number])))
+        return out
 
-    def gather(self, number: int, maps: list[Tensor]) -> Tensor:
-        """Branch `number` plus what the others send it.
 
-        Repeated pixels exceed an odd height or width by some; these are cut off at the far edge,
-        so that each pixel stays where it came from.
-        """
-        height, width = maps[number].shape[2:]
-        sent = [path(x) for path, x in zip(self.fuse_layers[number], maps, strict=True)]
-        return self.relu(reduce(torch.add, (x[:, :, :height, :width] for x in sent)))
+def gather(sent: list[Tensor], own: Tensor) -> Tensor:
+    """The sum of the maps that are sent to a branch, of the size of the branch's own.
+
+    Repeated pixels exceed an odd height or width by some; these are cut off at the far edge, so
+    that each pixel stays where it came from.
+    """
+    height, width = own.shape[2:]
+    total = sent[0][:, :, :height, :width]
+    for x in sent[1:]:
+        total = total + x[:, :, :height, :width]
+    return total
+
+
+class Exchange(nn.Sequential):
+    """A stage of one number of branches: high-resolution modules, each given the last one's maps.
+
+    Args:
+        channels: of each branch, from the finest to the coarsest.
+        modules: how many modules.
+        blocks: basic blocks on each branch of each of them.
+    """
+
+    def __init__(self, channels: Sequence[int], modules: int, blocks: int) -> None:
+        super().__init__(*(HighResolutionModule(channels, blocks) for _ in range(modules)))
+        self.takes_maps = True
+        self.is_container = True  # for shape_table
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        # As in any Sequential, but TorchScript takes what that one is given for a single tensor.
+        for module in self:
+            maps = module(maps)
+        return maps
 
 
 class AddBranch(nn.ModuleDict):
@@ -102,10 +129,13 @@ class AddBranch(nn.ModuleDict):
         # Named after the branch's number, as the authors have it.
         start = nn.Sequential(conv_bn(channels[-2], channels[-1], 3, stride=2))
         super().__init__({str(len(channels) - 1): start})
+        self.takes_maps = True
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        (start,) = self.values()
-        return [*maps, start(maps[-1])]
+        out = list(maps)
+        for start in self.values():  # the only one
+            out.append(start(maps[-1]))
+        return out
 
 
 class HRNet(nn.Module):
@@ -176,10 +206,10 @@ class HRNet(nn.Module):
                 nn.Sequential(conv_bn(4 * thin, channels[1], 3, stride=2)),
             ]
         )
-        self.stage2 = exchange(channels[:2], modules[0], blocks)
+        self.stage2 = Exchange(channels[:2], modules[0], blocks)
         for branches, count in enumerate(modules[1:], 3):
             setattr(self, f"transition{branches - 1}", AddBranch(channels[:branches]))
-            setattr(self, f"stage{branches}", exchange(channels[:branches], count, blocks))
+            setattr(self, f"stage{branches}", Exchange(channels[:branches], count, blocks))
 
     def _make_head(self, head: Sequence[int], num_classes: int) -> None:
         """Every branch is widened, and the finer are added to the coarser in turn."""
@@ -196,23 +226,19 @@ class HRNet(nn.Module):
         self.classifier = nn.Linear(2 * wide[-1], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, type(self).__name__)
+        image_batch(x, self.in_channels, "HRNet")
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         x = self.layer1(x)
-        maps = self.stage2([start(x) for start in self.transition1])
-        for branches in range(3, len(self.channels) + 1):
-            maps = getattr(self, f"transition{branches - 1}")(maps)
-            maps = getattr(self, f"stage{branches}")(maps)
-        fine, *coarser = (widen(x) for widen, x in zip(self.incre_modules, maps, strict=True))
-        for halve, x in zip(self.downsamp_modules, coarser, strict=True):
-            fine = x + halve(fine)
+        maps = [start(x) for start in self.transition1]
+        for step in self.children():
+            if hasattr(step, "takes_maps"):
+                maps = step(maps)
+        wide = [widen(maps[number]) for number, widen in enumerate(self.incre_modules)]
+        fine = wide[0]
+        for number, halve in enumerate(self.downsamp_modules, 1):
+            fine = wide[number] + halve(fine)
         return self.classifier(torch.flatten(self.avgpool(self.final_layer(fine)), 1))
-
-
-def exchange(channels: Sequence[int], modules: int, blocks: int) -> nn.Sequential:
-    """A stage: `modules` times `blocks` blocks on each branch and an exchange between them."""
-    return nn.Sequential(*(HighResolutionModule(channels, blocks) for _ in range(modules)))
 
 
 def hrnet_w18(

@@ -12,10 +12,11 @@ The network runs, and its curve is worth study, but its residual block departs f
 The mended twin has the same stem and the same shapes and differs in these two places alone.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_lessons._arguments import image_batch, true_or_false, whole_number
+from resnet_lessons._arguments import computes, image_batch, true_or_false, whole_number
 from resnet_lessons.networks.blocks import BasicBlock, conv3x3
 
 # Between these sizes the last average-pool gets 3×3 to 5×5 pixels and leaves the 1×1 that the
@@ -61,7 +62,7 @@ class LessonNineBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, type(self).__name__)
+        image_batch(x, self.in_channels, "LessonNineBlock")
         out = F.relu(self.bn1(self.conv1(x)))
         out = F.relu(self.bn2(self.conv2(out)))  # the fault: a residual that cannot be negative
         return F.relu(out + self.downsample(x))
@@ -72,13 +73,25 @@ class LessonNine(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         image_batch(x, self.block1[0].in_channels, "lesson nine's network")
-        if not all(SMALLEST_INPUT <= size <= LARGEST_INPUT for size in x.shape[2:]):
-            raise ValueError(
-                f"the images are {x.shape[2]}×{x.shape[3]}, but lesson nine's network takes "
-                f"{SMALLEST_INPUT} to {LARGEST_INPUT} pixels a side, so that its last pool leaves "
-                "one pixel; resize them, to 96×96 as the article does."
-            )
-        return super().forward(x)
+        if not torch.jit.is_scripting():
+            check_size(x)
+        for block in self:
+            x = block(x)
+        return x
+
+
+def check_size(x: Tensor) -> None:
+    """Check that images N×C×H×W end as one pixel.
+
+    Raises:
+        ValueError: they are smaller or larger.
+    """
+    if computes(x) and not all(SMALLEST_INPUT <= size <= LARGEST_INPUT for size in x.shape[2:]):
+        raise ValueError(
+            f"the images are {x.shape[2]}×{x.shape[3]}, but lesson nine's network takes "
+            f"{SMALLEST_INPUT} to {LARGEST_INPUT} pixels a side, so that its last pool leaves "
+            "one pixel; resize them, to 96×96 as the article does."
+        )
 
 
 def lesson_nine(in_channels: int = 3, num_classes: int = 10, faithful: bool = True) -> LessonNine:

@@ -54,7 +54,7 @@ class Res2NetBlock(nn.Module):
         self.out_channels = 4 * whole_number("channels", channels)
         self.stride = whole_number("stride", stride)
         self.width = group_width(channels, base_width)
-        whole_number("scale", scale, minimum=2)
+        self.scale = whole_number("scale", scale, minimum=2)
         self.conv1 = nn.Conv2d(in_channels, scale * self.width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(scale * self.width)
         parts = range(scale - 1)
@@ -68,14 +68,17 @@ class Res2NetBlock(nn.Module):
         self.pool = nn.Identity() if self.chained else nn.AvgPool2d(3, stride, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, type(self).__name__)
-        *parts, last = self.relu(self.bn1(self.conv1(x))).split(self.width, dim=1)
-        done = []
-        for part, conv, bn in zip(parts, self.convs, self.bns, strict=True):
-            if self.chained and done:
+        image_batch(x, self.in_channels, "Res2NetBlock")
+        parts = self.relu(self.bn1(self.conv1(x))).split(self.width, dim=1)
+        done: list[Tensor] = []
+        # TorchScript's zip knows no `strict`.
+        for number, (conv, bn) in enumerate(zip(self.convs, self.bns)):  # noqa: B905
+            part = parts[number]
+            if self.chained and number > 0:
                 part = part + done[-1]
             done.append(self.relu(bn(conv(part))))
-        out = self.bn3(self.conv3(torch.cat([*done, self.pool(last)], dim=1)))
+        done.append(self.pool(parts[self.scale - 1]))
+        out = self.bn3(self.conv3(torch.cat(done, dim=1)))
         return self.relu(out + self.downsample(x))
 
     def zero_residual(self) -> None:

@@ -96,7 +96,6 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = pool
 
-        self.stages = len(layers)
         given = channels[0]  # what the next stage is given: the stem's output first
         for number, (blocks, width) in enumerate(zip(layers, channels, strict=True), 1):
             stage = make_stage(block, given, width, blocks, stride=1 if number == 1 else 2)
@@ -108,152 +107,55 @@ class ResNet(nn.Module):
         he_init(self, zero_init_residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, type(self).__name__)
+        image_batch(x, self.in_channels, "ResNet")
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        for number in range(1, self.stages + 1):
-            x = getattr(self, f"layer{number}")(x)
+        for name, stage in self.named_children():
+            if name.startswith("layer"):
+                x = stage(x)
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-# The named networks. All take the arguments of `ResNet` but `layers` and `block`, and `weights`:
-# published ones, by the names that `pretrained` explains, in place of newly drawn ones.
+def _named(name: str, layers: Sequence[int], block: Callable[..., nn.Module], title: str):
+    """The function `name`, which builds a network of these blocks; `title` begins its docstring."""
+    # What it returns is not annotated, so that editors show the arguments of `build`.
 
+    def build(
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        stem: str = "imagenet",
+        zero_init_residual: bool = False,
+        weights: Weights = None,
+    ) -> ResNet:
+        net = ResNet(layers, num_classes, in_channels, stem, zero_init_residual, block)
+        return with_weights(net, name, weights)
 
-def resnet18(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNet-18: 2 + 2 + 2 + 2 basic blocks, 11,689,512 parameters with the default arguments.
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = f"""{title} parameters by default.
 
-    Images N×in_channels×H×W to class scores N×num_classes; arguments and errors as in `ResNet`,
-    `weights` as in `pretrained.with_weights`. He et al. 2015, Table 1.
+    {" + ".join(map(str, layers))} blocks. Images N×in_channels×H×W to class scores N×num_classes;
+    arguments and errors as in `ResNet`. `weights` are published ones, by the names that
+    `pretrained.with_weights` explains, in place of newly drawn ones.
     """
-    net = ResNet((2, 2, 2, 2), num_classes, in_channels, stem, zero_init_residual, BasicBlock)
-    return with_weights(net, "resnet18", weights)
+    return build
 
 
-def resnet34(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNet-34: 3 + 4 + 6 + 3 basic blocks, 21,797,672 parameters by default.
+# He et al. 2015, Table 1: basic blocks in two of them, bottlenecks in the others.
+resnet18 = _named("resnet18", (2, 2, 2, 2), BasicBlock, "ResNet-18: 11,689,512")
+resnet34 = _named("resnet34", (3, 4, 6, 3), BasicBlock, "ResNet-34: 21,797,672")
+resnet50 = _named("resnet50", (3, 4, 6, 3), Bottleneck, "ResNet-50: 25,557,032")
+resnet101 = _named("resnet101", (3, 4, 23, 3), Bottleneck, "ResNet-101: 44,549,160")
+resnet152 = _named("resnet152", (3, 8, 36, 3), Bottleneck, "ResNet-152: 60,192,808")
 
-    Arguments and errors as in `resnet18`. He et al. 2015, Table 1.
-    """
-    net = ResNet((3, 4, 6, 3), num_classes, in_channels, stem, zero_init_residual, BasicBlock)
-    return with_weights(net, "resnet34", weights)
+# Xie et al. 2016: the 3×3 convolutions in 32 groups, of 4 channels or of 8.
+_32x4d, _32x8d = (partial(Bottleneck, groups=32, base_width=width) for width in (4, 8))
+resnext50_32x4d = _named("resnext50_32x4d", (3, 4, 6, 3), _32x4d, "ResNeXt-50 32×4d: 25,028,904")
+resnext101_32x8d = _named(
+    "resnext101_32x8d", (3, 4, 23, 3), _32x8d, "ResNeXt-101 32×8d: 88,791,336"
+)
 
-
-def resnet50(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNet-50: 3 + 4 + 6 + 3 bottlenecks, 25,557,032 parameters by default.
-
-    Arguments and errors as in `resnet18`. He et al. 2015, Table 1.
-    """
-    net = ResNet((3, 4, 6, 3), num_classes, in_channels, stem, zero_init_residual, Bottleneck)
-    return with_weights(net, "resnet50", weights)
-
-
-def resnet101(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNet-101: 3 + 4 + 23 + 3 bottlenecks, 44,549,160 parameters by default.
-
-    Arguments and errors as in `resnet18`. He et al. 2015, Table 1.
-    """
-    net = ResNet((3, 4, 23, 3), num_classes, in_channels, stem, zero_init_residual, Bottleneck)
-    return with_weights(net, "resnet101", weights)
-
-
-def resnet152(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNet-152: 3 + 8 + 36 + 3 bottlenecks, 60,192,808 parameters by default.
-
-    Arguments and errors as in `resnet18`. He et al. 2015, Table 1.
-    """
-    net = ResNet((3, 8, 36, 3), num_classes, in_channels, stem, zero_init_residual, Bottleneck)
-    return with_weights(net, "resnet152", weights)
-
-
-def resnext50_32x4d(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNeXt-50 32×4d: ResNet-50 with 32 groups of 4 channels, 25,028,904 parameters by default.
-
-    Arguments and errors as in `resnet18`. Xie et al. 2016.
-    """
-    block = partial(Bottleneck, groups=32, base_width=4)
-    net = ResNet((3, 4, 6, 3), num_classes, in_channels, stem, zero_init_residual, block)
-    return with_weights(net, "resnext50_32x4d", weights)
-
-
-def resnext101_32x8d(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """ResNeXt-101 32×8d: ResNet-101 with 32 groups of 8 channels, 88,791,336 parameters by default.
-
-    Arguments and errors as in `resnet18`. Xie et al. 2016.
-    """
-    block = partial(Bottleneck, groups=32, base_width=8)
-    net = ResNet((3, 4, 23, 3), num_classes, in_channels, stem, zero_init_residual, block)
-    return with_weights(net, "resnext101_32x8d", weights)
-
-
-def wide_resnet50_2(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """Wide ResNet-50-2: ResNet-50 with 3×3 twice as wide, 68,883,240 parameters by default.
-
-    Arguments and errors as in `resnet18`. Zagoruyko and Komodakis 2016.
-    """
-    block = partial(Bottleneck, base_width=128)
-    net = ResNet((3, 4, 6, 3), num_classes, in_channels, stem, zero_init_residual, block)
-    return with_weights(net, "wide_resnet50_2", weights)
-
-
-def wide_resnet101_2(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    zero_init_residual: bool = False,
-    weights: Weights = None,
-) -> ResNet:
-    """Wide ResNet-101-2: ResNet-101 with 3×3 twice as wide, 126,886,696 parameters by default.
-
-    Arguments and errors as in `resnet18`. Zagoruyko and Komodakis 2016.
-    """
-    block = partial(Bottleneck, base_width=128)
-    net = ResNet((3, 4, 23, 3), num_classes, in_channels, stem, zero_init_residual, block)
-    return with_weights(net, "wide_resnet101_2", weights)
+# Zagoruyko and Komodakis 2016: the 3×3 convolutions twice as wide.
+_wide = partial(Bottleneck, base_width=128)
+wide_resnet50_2 = _named("wide_resnet50_2", (3, 4, 6, 3), _wide, "Wide ResNet-50-2: 68,883,240")
+wide_resnet101_2 = _named(
+    "wide_resnet101_2", (3, 4, 23, 3), _wide, "Wide ResNet-101-2: 126,886,696"
+)

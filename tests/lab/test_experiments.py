@@ -176,7 +176,7 @@ def residual_blocks(model):
 @pytest.mark.parametrize(("net", "depth"), STARTS)
 def test_a_start_is_the_network_that_its_name_says(net, depth):
     model = built(net, depth)
-    assert model.depth == depth and model.residual == (not net.startswith("plain"))
+    assert model.depth == depth and (model.kind == "plain") == net.startswith("plain")
     assert net.endswith("44 layers") == (depth == 44 and net not in ("plain", "residual"))
 
 

@@ -62,7 +62,7 @@ def test_each_value_is_of_the_network_that_its_line_names(tiny, capsys):
     for measured in stored:
         trained = measured.measurement == "trained"
         net = net_of(measured, trained)
-        assert (net.depth, net.residual) == (measured.depth, measured.net == "residual")
+        assert (net.depth, net.kind) == (measured.depth, measured.net)
         assert measured.values == dict(weights(net, mechanisms.images(), measured.seed))
         assert measured.origin["recipe"] == ({**RECIPE, "width": 2} if trained else {"width": 2})
     first, second = (m.values for m in stored if m.measurement == "trained")

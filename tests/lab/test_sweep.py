@@ -72,7 +72,7 @@ def test_each_run_is_the_training_that_its_name_says(tiny):
         torch.manual_seed(run.seed)
         (training,) = (one for one in tiny.trainings if one.key == (run.net, run.depth, run.seed))
         model = training.build(1, 10)
-        assert (model.depth, model.residual) == (run.depth, run.net == "residual")
+        assert (model.depth, model.kind) == (run.depth, run.net)
         alone = train(model, sweep.images("tiny"), **RECIPE, seed=run.seed, progress=False)
         assert figures(run) == figures(alone)
 

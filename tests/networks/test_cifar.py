@@ -73,7 +73,7 @@ def test_width_channels_classes_and_odd_sizes(residual):
     assert net(torch.randn(2, 1, 13, 9)).shape == (2, 7)
     widths = [getattr(net, f"layer{stage}")[-1].out_channels for stage in (1, 2, 3)]
     assert widths == [5, 10, 20]
-    assert (net.depth, net.residual) == (8, residual)
+    assert (net.depth, net.kind) == (8, "residual" if residual else "plain")
 
 
 @pytest.mark.parametrize("residual", [True, False])

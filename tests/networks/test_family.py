@@ -1,9 +1,9 @@
-"""Every network of the package by what all have in common: tables, types, layouts, compilation."""
+"""Every network of the package by what all have in common: tables, types, layouts."""
 
 import pytest
 import timm
 import torch
-from comparing import FULL, parameters
+from comparing import check_close, layers, parameters, tolerance
 from torchvision.models import get_model_weights
 
 import resnet_lessons
@@ -35,13 +35,6 @@ def net(request):
     with torch.no_grad():
         net(torch.randn(8, 3, 64, 64))
     return net.eval()
-
-
-@pytest.fixture
-def quick_to_trace(net):
-    if isinstance(net, HRNet) and not FULL:
-        pytest.skip("takes half a minute to trace")
-    return net
 
 
 # Shape tables
@@ -84,14 +77,14 @@ def test_the_shape_table_of_a_cifar_network(make):
     assert table["layer3.1"].output[2:] == (8, 8) and table.output == (1, 10)
 
 
-# Types, layouts, compilation
+# Types, layouts
 
 
 def test_channels_last_gives_the_same_scores(net):
     x = torch.randn(2, 3, 32, 40)
     expected = net(x)
     other = net.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(other, expected, rtol=1e-4, atol=1e-4)
+    check_close(other, expected, layers(net))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
@@ -101,7 +94,8 @@ def test_other_types_give_nearly_the_same_scores(net, dtype):
     y = net.to(dtype)(x.to(dtype))
     assert y.dtype == dtype
     error = (y.double() - expected).abs().max() / expected.abs().max()
-    assert error < (1e-5 if dtype == torch.float64 else 0.2)
+    # In double precision, what single precision had rounded is left; half precision is coarse.
+    assert error < (tolerance(torch.float32, layers(net)) if dtype == torch.float64 else 0.2)
 
 
 def test_autocast_gives_nearly_the_same_scores(net):
@@ -111,17 +105,6 @@ def test_autocast_gives_nearly_the_same_scores(net):
     expected = net(x)
     assert y.dtype == torch.bfloat16
     assert (y - expected).abs().max() / expected.abs().max() < 0.2
-
-
-def test_one_graph_is_compiled_without_a_break(quick_to_trace):
-    net, x = quick_to_trace, torch.randn(2, 3, 32, 40)
-    compiled = torch.compile(net, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x), net(x))
-
-
-def test_export_gives_the_same_scores(quick_to_trace):
-    net, x = quick_to_trace, torch.randn(2, 3, 32, 40)
-    torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), net(x))
 
 
 def test_every_parameter_gets_a_gradient(net):
