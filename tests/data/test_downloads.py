@@ -326,11 +326,12 @@ def test_a_full_disk_is_told_before_the_download(fetch, mirrors, monkeypatch):
 
 PROGRAM = """
 import sys, types
-package = types.ModuleType("resnet_lessons")  # without its __init__, which takes seconds for torch
-package.__path__ = ["resnet_lessons"]
-sys.modules["resnet_lessons"] = package
+for name in ("resnet_lessons", "resnet_lessons.data", "resnet_lessons.data.sets"):
+    package = types.ModuleType(name)  # without its __init__, which takes seconds for torch
+    package.__path__ = [name.replace(".", "/")]
+    sys.modules[name] = package
 from pathlib import Path
-from resnet_lessons.downloads import Archive, download
+from resnet_lessons.data.sets.fetching import Archive, download
 size, md5, folder, limit, *mirrors = sys.argv[1:]
 if limit != "none":
     import resource

@@ -297,7 +297,7 @@ PROGRAM = """
 import sys
 import tiny_sets as tiny
 from pathlib import Path
-from resnet_lessons import loading
+from resnet_lessons.data.sets import loading
 size, md5, mirror, cache = sys.argv[1:]
 archive = loading.CIFAR10.archives[0]
 archive = tiny.Archive("cifar-10-python.tar.gz", int(size), md5, (mirror,))
