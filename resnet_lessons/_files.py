@@ -18,10 +18,16 @@ class DiskError(OSError):
 
     def __init__(self, folder: Path, error: OSError, needed: int) -> None:
         """`needed` is the number of bytes that were still to come."""
-        reason = "the disk is full" if error.errno in FULL else error.strerror or str(error)
+        reason = "the disk is full" if error.errno in FULL else in_short(error)
         super().__init__(
             f"{folder} cannot take the {needed:,} bytes that are still to be written ({reason})"
         )
+
+
+def in_short(error: BaseException) -> str:
+    """What went wrong, in one short line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:120]
 
 
 def is_writable(folder: Path) -> bool:
@@ -78,11 +84,9 @@ def alone(lock: Path, notice: str) -> Iterator[None]:
 
     held = FileLock(lock)
     try:
-        held.acquire(timeout=0)
+        turn = held.acquire(timeout=0)
     except Timeout:
         print(notice, flush=True)
-        held.acquire()
-    try:
+        turn = held.acquire()
+    with turn:
         yield
-    finally:
-        held.release()

@@ -9,6 +9,8 @@ from http.client import HTTPResponse
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
+from resnet_lessons._files import in_short
+
 
 def offline() -> bool:
     """Whether the variable RESNET_LESSONS_OFFLINE keeps this process off the network."""
@@ -77,5 +79,4 @@ def reason(error: Exception) -> str:
         return f"HTTP {error.code} {error.reason}"
     if isinstance(error, URLError) and isinstance(error.reason, Exception):
         error = error.reason
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:120]
+    return in_short(error)

@@ -217,7 +217,7 @@ def test_bytes_of_a_bad_mirror_do_not_spoil_those_of_a_good_one(fetch):
 def test_a_bad_mirror_is_left_for_the_next(fetch, mirrors, tmp_path, way, problem):
     way = way or nobody()
     with pytest.raises(DownloadError) as caught:
-        fetch(way)
+        fetch(way, patience=Patience(answer=0.3, stall=0.3, silence=0.6))
     first, second = str(caught.value).splitlines()
     assert first == "file.gz could not be fetched:"
     assert second.startswith("  ") and len(second) < 200
@@ -267,6 +267,18 @@ def test_a_mirror_that_turns_slow_is_left(fetch):
 
     patience = Patience(slow=100_000, window=0.2)
     assert fetch(tiring, serving.well, patience=patience) == ["tiring", "well"]
+
+
+def test_a_mirror_that_is_slow_at_the_very_end_is_checked_like_any_other(fetch):
+    def slow_end(request):
+        request.content = bytes(len(CONTENT))
+        body = serving.begin(request)
+        request.wfile.write(body[:-1000])
+        time.sleep(0.3)
+        request.wfile.write(body[-1000:])
+
+    patience = Patience(slow=10e6, window=0.2)
+    assert fetch(slow_end, serving.well, patience=patience) == ["slow_end", "well"]
 
 
 def test_the_fastest_of_slow_mirrors_goes_on_to_the_end(fetch):
