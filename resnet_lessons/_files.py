@@ -18,16 +18,10 @@ class DiskError(OSError):
 
     def __init__(self, folder: Path, error: OSError, needed: int) -> None:
         """`needed` is the number of bytes that were still to come."""
-        reason = "the disk is full" if error.errno in FULL else in_short(error)
+        reason = "the disk is full" if error.errno in FULL else error.strerror or str(error)
         super().__init__(
             f"{folder} cannot take the {needed:,} bytes that are still to be written ({reason})"
         )
-
-
-def in_short(error: BaseException) -> str:
-    """What went wrong, in one short line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:120]
 
 
 def is_writable(folder: Path) -> bool:

@@ -9,8 +9,6 @@ from http.client import HTTPResponse
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from resnet_lessons._files import in_short
-
 
 def offline() -> bool:
     """Whether the variable RESNET_LESSONS_OFFLINE keeps this process off the network."""
@@ -74,9 +72,10 @@ def host(mirror: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong with a mirror, in one short line."""
+    """What went wrong, with a mirror or a file, in one short line."""
     if isinstance(error, HTTPError):
         return f"HTTP {error.code} {error.reason}"
     if isinstance(error, URLError) and isinstance(error.reason, Exception):
         error = error.reason
-    return in_short(error)
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:120]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet_lessons._files import in_short
+from resnet_lessons._http import reason
 
 Arrays = dict[str, np.ndarray]
 # The names of Fashion-MNIST's files, those of MNIST, and what each holds.
@@ -62,7 +62,7 @@ def reading(path: Path, but: str, *cure: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise Damaged(f"{path} cannot be read ({in_short(error)}), but {but}", *cure) from error
+        raise Damaged(f"{path} cannot be read ({reason(error)}), but {but}", *cure) from error
 
 
 def read_npz(path: Path) -> Arrays | None:
