@@ -19,7 +19,7 @@ from mirrors import Mirrors, nobody
 
 from resnet_lessons import _files
 from resnet_lessons._files import DiskError
-from resnet_lessons.data.sets import fetching as downloads
+from resnet_lessons.data.sets import fetching
 from resnet_lessons.data.sets.fetching import Archive, DownloadError, Patience, download
 
 ROOT = Path(__file__).parents[2]
@@ -125,13 +125,13 @@ def test_a_network_that_stays_away_is_given_up(fetch, mirrors):
 
     with pytest.raises(DownloadError, match="broke off 250,000 bytes before the end"):
         fetch(leaving, patience=Patience(pause=0.01))
-    assert len(mirrors.asked) == downloads.TRIES
+    assert len(mirrors.asked) == fetching.TRIES
 
 
 def test_a_mirror_that_breaks_off_is_not_asked_for_ever(fetch, mirrors):
     with pytest.raises(DownloadError, match=r"broke off \d+,000 bytes before the end"):
         fetch(serving.breaks_off(1000))
-    assert len(mirrors.asked) == downloads.TRIES
+    assert len(mirrors.asked) == fetching.TRIES
 
 
 @pytest.mark.parametrize("way", [serving.without_ranges, serving.without_length])
@@ -377,7 +377,7 @@ def test_a_piece_that_is_written_in_parts_is_written_whole(tmp_path):
             return super().write(piece[:7])
 
     archive = Archive("file.gz", len(CONTENT), MD5, ())
-    transfer, file = downloads._Transfer(archive, tmp_path, Patience(), False), Short()
+    transfer, file = fetching._Transfer(archive, tmp_path, Patience(), False), Short()
     transfer.write(file, memoryview(CONTENT[:100]))
     assert file.getvalue() == CONTENT[:100]
 
