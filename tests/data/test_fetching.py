@@ -39,11 +39,10 @@ def mirrors():
 def fetch(mirrors, tmp_path):
     """Fetch a file from mirrors that serve it as named, or at an address; return their order."""
 
-    def fetch(*ways, content=CONTENT, **options):
+    def fetch(*ways, content=CONTENT, patience=IMPATIENT):
         addresses = [way if isinstance(way, str) else mirrors.add(content, way) for way in ways]
         archive = Archive("file.gz", len(CONTENT), MD5, tuple(addresses))
-        options = {"patience": IMPATIENT, "progress": False} | options
-        path = download(archive, tmp_path, **options)
+        path = download(archive, tmp_path, patience)
         assert path == tmp_path / "file.gz" and path.read_bytes() == CONTENT
         assert sorted(tmp_path.iterdir()) == [path], "something is left over"
         return [name.partition("-")[0] for name, _ in mirrors.asked]
@@ -253,7 +252,7 @@ def test_every_mirror_that_failed_is_named(fetch, mirrors):
 
 def test_a_slow_mirror_is_left_and_its_bytes_are_kept(fetch, mirrors, capsys):
     slow = serving.throttled(100_000)
-    assert fetch(slow, serving.well, progress=True) == ["throttled", "well"]
+    assert fetch(slow, serving.well) == ["throttled", "well"]
     start = int(mirrors.ranges("well")[0].removeprefix("bytes=").removesuffix("-"))
     assert 0 < start < 200_000
     assert "kB/s; trying another." in capsys.readouterr().out
@@ -348,7 +347,7 @@ size, md5, folder, limit, *mirrors = sys.argv[1:]
 if limit != "none":
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-download(Archive("file.gz", int(size), md5, tuple(mirrors)), Path(folder), progress=False)
+download(Archive("file.gz", int(size), md5, tuple(mirrors)), Path(folder))
 """
 
 
@@ -377,7 +376,7 @@ def test_a_piece_that_is_written_in_parts_is_written_whole(tmp_path):
             return super().write(piece[:7])
 
     archive = Archive("file.gz", len(CONTENT), MD5, ())
-    transfer, file = fetching._Transfer(archive, tmp_path, Patience(), False), Short()
+    transfer, file = fetching._Transfer(archive, tmp_path, Patience()), Short()
     transfer.write(file, memoryview(CONTENT[:100]))
     assert file.getvalue() == CONTENT[:100]
 
@@ -418,7 +417,7 @@ def test_ctrl_c_keeps_what_came_and_says_so(fetch, mirrors, tmp_path, capsys):
         request.over.wait()
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(interrupting, patience=Patience(), progress=True)
+        fetch(interrupting, patience=Patience())
     said = capsys.readouterr().out.rpartition("127.0.0.1")[2].partition("\n")[2]
     assert said == (
         f"Stopped: 150,000 of 400,000 bytes are kept in {tmp_path}, and the next call goes on from "
@@ -429,7 +428,7 @@ def test_ctrl_c_keeps_what_came_and_says_so(fetch, mirrors, tmp_path, capsys):
 
 
 def test_the_bar_is_on_standard_output_and_shows_the_rate(fetch, capsys):
-    fetch(serving.throttled(400_000), progress=True)
+    fetch(serving.throttled(400_000))
     shown = capsys.readouterr()
     assert "file.gz" in shown.out and "B/s" in shown.out and "127.0.0.1" in shown.out
     assert shown.err == ""

@@ -57,15 +57,12 @@ class DownloadError(OSError):
     """No mirror gave the file; the message names them, each on its line with what went wrong."""
 
 
-def download(
-    archive: Archive, folder: Path, *, patience: Patience | None = None, progress: bool = True
-) -> Path:
-    """Fetch `archive` into `folder`, which exists, and return the path of the file, once its md5
-    is right.
+def download(archive: Archive, folder: Path, patience: Patience | None = None) -> Path:
+    """Fetch `archive` into `folder`, which exists; return the path of the file, its md5 checked.
 
     What has come stays in `folder` under a name that ends in ".part", however the process ends,
     and the next call goes on from there. Two processes must not fetch the same file at a time: see
-    `_files.alone`. `progress` shows a bar, on standard output.
+    `_files.alone`. A bar on standard output shows how it goes.
 
     Raises:
         DownloadError: no mirror gave the file.
@@ -74,7 +71,7 @@ def download(
     path = folder / archive.name
     if path.is_file() and _md5(path) == archive.md5:
         return path
-    transfer = _Transfer(archive, folder, patience or Patience(), progress)
+    transfer = _Transfer(archive, folder, patience or Patience())
     with transfer.bar:
         try:
             transfer.run()
@@ -90,7 +87,7 @@ def download(
 class _Transfer:
     """One call of `download`: the file so far, the mirrors that are left, and what went wrong."""
 
-    def __init__(self, archive: Archive, folder: Path, patience: Patience, shown: bool) -> None:
+    def __init__(self, archive: Archive, folder: Path, patience: Patience) -> None:
         self.archive, self.patience = archive, patience
         self.part = folder / f"{archive.name}.part"
         self.part.touch()
@@ -104,7 +101,6 @@ class _Transfer:
             total=archive.size,
             initial=self.size(),
             desc=archive.name,
-            disable=not shown,
             delay=0.5,  # where there is no network, no bar is begun
             file=sys.stdout,  # standard error would be shown on red in a notebook
             unit="B",
@@ -193,8 +189,7 @@ class _Transfer:
                     rate = received / passed
                     if rate < floor:
                         line = f"{host(mirror)} sends {rate / 1000:,.0f} kB/s; trying another."
-                        if not self.bar.disable:
-                            self.bar.write(line, file=sys.stdout)
+                        self.bar.write(line, file=sys.stdout)
                         return rate
                     received, since = 0, time.monotonic()
                 piece = response.read1(PIECE)
