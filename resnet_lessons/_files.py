@@ -78,11 +78,9 @@ def alone(lock: Path, notice: str) -> Iterator[None]:
 
     held = FileLock(lock)
     try:
-        held.acquire(timeout=0)
+        turn = held.acquire(timeout=0)
     except Timeout:
         print(notice, flush=True)
-        held.acquire()
-    try:
+        turn = held.acquire()
+    with turn:
         yield
-    finally:
-        held.release()

@@ -72,7 +72,7 @@ def host(mirror: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong with a mirror, in one short line."""
+    """What went wrong, with a mirror or a file, in one short line."""
     if isinstance(error, HTTPError):
         return f"HTTP {error.code} {error.reason}"
     if isinstance(error, URLError) and isinstance(error.reason, Exception):

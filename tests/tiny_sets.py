@@ -19,7 +19,7 @@ TRAIN, TEST = 50, 15
 
 def tiny(source, *archives):
     """A source as published, but with few images; it is fetched from `archives`."""
-    return replace(source, form=replace(source.form, train=TRAIN, test=TEST), archives=archives)
+    return replace(source, train=TRAIN, test=TEST, archives=archives)
 
 
 FASHION, CIFAR = tiny(FASHION_MNIST), tiny(CIFAR10)
@@ -30,9 +30,9 @@ def arrays(source, seed=0):
     draw = np.random.default_rng(seed)
     found = {}
     for part, count in (("train", TRAIN), ("test", TEST)):
-        found[f"x_{part}"] = draw.integers(256, size=(count, *source.form.image), dtype=np.uint8)
+        found[f"x_{part}"] = draw.integers(256, size=(count, *source.image), dtype=np.uint8)
         found[f"y_{part}"] = draw.integers(10, size=count, dtype=np.uint8)
-    found["y_train"][: len(source.form.first)] = source.form.first
+    found["y_train"][: len(source.first)] = source.first
     return found
 
 

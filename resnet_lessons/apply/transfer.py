@@ -22,7 +22,7 @@ from resnet_lessons.data import Dataset, Split
 def only(data: Dataset, classes: Sequence[str]) -> Dataset:
     """The images of these classes alone, in their order, and numbered in the order given.
 
-    `mean` and `std` stay as they are, and the name gains the classes.
+    `mean` and `std` stay as they are, and the title gains the classes.
 
     Raises:
         ValueError: a class is unknown or named twice, or there are fewer than two.
@@ -44,10 +44,10 @@ def only(data: Dataset, classes: Sequence[str]) -> Dataset:
 
     return replace(
         data,
-        name=f"{data.name}, {len(classes)} classes: {', '.join(classes)}",
         train=chosen(data.train),
         test=chosen(data.test),
         class_names=tuple(classes),
+        some_classes=True,
     )
 
 

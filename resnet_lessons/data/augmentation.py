@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_lessons._arguments import raw_pixels, true_or_false, whole_number
+from resnet_lessons.data.valid import check_generator
 
 
 def augment(
@@ -18,15 +19,13 @@ def augment(
     Each image is padded with `padding` zeros on every side; a window of the original size is cut
     out at a place drawn for that image alone, and flipped left to right with probability 1/2.
 
+    `images` are uint8, N×C×H×W, on any device, and stay as they are; so is the new tensor.
+
     Args:
-        images: uint8, N×C×H×W, on any device; left as they are.
         generator: a CPU generator (None: torch's own). The draws are made on the CPU and moved,
             so one seed augments alike on every device.
         padding: pixels on every side; 0 shifts nothing.
         flip: whether images may be mirrored.
-
-    Returns:
-        uint8, N×C×H×W: a new tensor on the device of `images`.
 
     Raises:
         TypeError: `images` are not uint8, `generator` is no torch.Generator, `padding` is no
@@ -35,7 +34,7 @@ def augment(
             the CPU, or `padding` is negative.
     """
     raw_pixels(images, "augment")
-    _check_generator(generator)
+    check_generator(generator)
     padding = whole_number("padding", padding, minimum=0)
     flip = true_or_false("flip", flip)
     count, _, height, width = images.shape
@@ -48,14 +47,3 @@ def augment(
         return cropped
     mirror = torch.randint(2, (count, 1, 1, 1), generator=generator).bool().to(images.device)
     return torch.where(mirror, cropped.flip(3), cropped)
-
-
-def _check_generator(generator: object) -> None:
-    cure = "pass for example generator=torch.Generator().manual_seed(0)."
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator is {generator!r}, but it must be a torch.Generator; {cure}")
-    if generator is not None and generator.device.type != "cpu":
-        raise ValueError(
-            f"generator draws on {generator.device}, but it must draw on the CPU, so that one "
-            f"seed augments alike on every device; {cure}"
-        )

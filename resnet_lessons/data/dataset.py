@@ -4,6 +4,7 @@ A set of small images fits into memory many times over, so no loader, worker or 
 between it and the network: a batch is an index into a tensor, `data.train.images[rows]`.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resnet_lessons._arguments import raw_pixels, whole_number
+from resnet_lessons.data.valid import check_dataset, check_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,41 +30,13 @@ class Split:
     labels: Tensor
 
     def __post_init__(self) -> None:
-        raw_pixels(self.images, "Split")
-        if not isinstance(self.labels, Tensor) or self.labels.dtype != torch.int64:
-            given = getattr(self.labels, "dtype", type(self.labels).__name__)
-            raise TypeError(
-                f"Split was given labels of type {given}, but labels are an int64 tensor; "
-                "convert them, for example with torch.as_tensor(labels).long()."
-            )
-        if self.images.numel() == 0:
-            raise ValueError(
-                f"Split was given images of shape {tuple(self.images.shape)}, but it must hold at "
-                "least one image of at least one pixel; check how the images were chosen."
-            )
-        if self.labels.shape != (len(self.images),):
-            raise ValueError(
-                f"Split was given labels of shape {tuple(self.labels.shape)}, but "
-                f"{len(self.images)} images have labels of shape ({len(self.images)},); "
-                "pass one label for each image."
-            )
-        if self.labels.device != self.images.device:
-            raise ValueError(
-                f"Split was given images on {self.images.device} and labels on "
-                f"{self.labels.device}, but both belong on one device; move one with .to(device)."
-            )
-        if self.labels.min() < 0:
-            raise ValueError(
-                f"Split was given the label {int(self.labels.min())}, but labels count the "
-                "classes from 0 on; renumber them, or drop the images without a class."
-            )
+        check_split(self.images, self.labels)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        shape = "×".join(map(str, self.images.shape[1:]))
-        return f"Split({len(self):,} images {shape}, {self.images.device})"
+        return f"Split({len(self):,} images {_times(self.images.shape[1:])}, {self.images.device})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +46,9 @@ class Dataset:
     `mean` and `std` hold one number a channel: those of the training images scaled to [0, 1], as
     `channel_statistics` measures them. For another normalization put others in their place, with
     `dataclasses.replace(data, mean=(0.5,), std=(0.5,))`; what changes pixels measures them again.
+
+    `name` is that of the set that all this was made from, and stays. `scaling` tells how its
+    images came to another size, "pooled" or "resized"; `some_classes`, whether it had more classes.
 
     Raises:
         ValueError: the splits differ in shape or device, a label has no class name, `mean` or `std`
@@ -84,30 +61,11 @@ class Dataset:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    scaling: str | None = None
+    some_classes: bool = False
 
     def __post_init__(self) -> None:
-        train, test = (f"{tuple(s.images.shape[1:])} on {s.images.device}" for s in self._splits)
-        if train != test:
-            raise ValueError(
-                f"{self.name} has training images {train} and test images {test}, but both "
-                "must have the same shape and device; convert one of them."
-            )
-        largest = int(max(self.train.labels.max(), self.test.labels.max()))
-        if largest >= self.num_classes:
-            raise ValueError(
-                f"{self.name} has the label {largest}, but its {self.num_classes} class names "
-                f"allow 0 to {self.num_classes - 1}; name every class, or mend the labels."
-            )
-        if not len(self.mean) == len(self.std) == self.in_channels:
-            raise ValueError(
-                f"{self.name} has {len(self.mean)} mean and {len(self.std)} std values, but its "
-                f"images have {self.in_channels} channels; measure them with channel_statistics."
-            )
-        if not all(std > 0 for std in self.std):
-            raise ValueError(
-                f"{self.name} has std {self.std}, but each must be above 0, or there is nothing "
-                "to divide by; leave out a channel that is the same everywhere."
-            )
+        check_dataset(self)
 
     @property
     def num_classes(self) -> int:
@@ -126,26 +84,52 @@ class Dataset:
     def device(self) -> torch.device:
         return self.train.images.device
 
+    @property
+    def title(self) -> str:
+        """What to call the set in front of people: its name, and what was made of it."""
+        size = f" {_times(self.image_size)}" if self.scaling else ""
+        classes = f", {self.num_classes} classes: {', '.join(self.class_names)}"
+        return f"{self.name}{size}{classes if self.some_classes else ''}"
+
     def __repr__(self) -> str:
-        shape = "×".join(map(str, self.train.images.shape[1:]))
         return (
-            f"Dataset {self.name!r}: {len(self.train):,} train + {len(self.test):,} test images "
-            f"{shape}, {self.num_classes} classes, on {self.device}"
+            f"Dataset {self.title!r}: {len(self.train):,} train + {len(self.test):,} test images "
+            f"{_times(self.train.images.shape[1:])}, {self.num_classes} classes, on {self.device}"
         )
+
+    def identity(self) -> dict[str, object]:
+        """What tells these images from others, as plain values, alike on every device and machine.
+
+        `checksum` is the CRC-32 of all pixels and labels; `mean` and `std` are rounded, since
+        processors differ in the last digits.
+        """
+        checksum = 0
+        for split in (self.train, self.test):
+            for tensor in (split.images, split.labels):
+                checksum = zlib.crc32(tensor.cpu().contiguous().numpy(), checksum)
+        return {
+            "name": self.name,
+            "scaling": self.scaling,
+            "image_shape": list(self.train.images.shape[1:]),
+            "train": len(self.train),
+            "test": len(self.test),
+            "num_classes": self.num_classes,
+            "mean": [round(mean, 6) for mean in self.mean],
+            "std": [round(std, 6) for std in self.std],
+            "checksum": f"{checksum:08x}",
+        }
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the same set with all its tensors on `device`."""
-        train, test = (Split(s.images.to(device), s.labels.to(device)) for s in self._splits)
+        train, test = (
+            Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test)
+        )
         return replace(self, train=train, test=test)
 
     def normalize(self, images: Tensor) -> Tensor:
         """Turn pixels into what a network takes: (images / 255 - mean) / std for every channel.
 
-        Args:
-            images: uint8, N×C×H×W, on any device.
-
-        Returns:
-            float32, N×C×H×W, on the device of `images`.
+        From uint8, N×C×H×W, to float32 of the same shape, on the same device.
 
         Raises:
             TypeError: `images` are not uint8.
@@ -154,7 +138,7 @@ class Dataset:
         raw_pixels(images, "normalize")
         if images.shape[1] != self.in_channels:
             raise ValueError(
-                f"normalize was given {images.shape[1]} channels, but {self.name} has "
+                f"normalize was given {images.shape[1]} channels, but {self.title} has "
                 f"{self.in_channels}; normalize images with the data set that they come from."
             )
         mean, std = (
@@ -179,7 +163,7 @@ class Dataset:
             count = len(split) if count is None else whole_number(part, count)
             if count > len(split):
                 raise ValueError(
-                    f"{part} is {count}, but {self.name} has only {len(split)} {part} images; "
+                    f"{part} is {count}, but {self.title} has only {len(split)} {part} images; "
                     f"pass at most {part}={len(split)}, or None for all of them."
                 )
             splits[part] = Split(split.images[:count], split.labels[:count])
@@ -188,8 +172,7 @@ class Dataset:
     def pooled(self, factor: int) -> "Dataset":
         """Return the set with each `factor`×`factor` square of pixels averaged into one.
 
-        The averages are rounded back to uint8, `mean` and `std` are measured again, and the name
-        gains the new size.
+        The averages are rounded back to uint8, and `mean` and `std` are measured again.
 
         Raises:
             TypeError: `factor` is no whole number.
@@ -204,17 +187,15 @@ class Dataset:
                 "choose a common divisor of both."
             )
         sides = height // factor, width // factor
-        return self._sized(sides, lambda x: F.avg_pool2d(x.float(), factor).round())
+        return self._sized("pooled", sides, lambda x: F.avg_pool2d(x.float(), factor).round())
 
     def resized(self, size: int | tuple[int, int]) -> "Dataset":
         """Return the set with all images brought to another size by bilinear interpolation.
 
         To within one grey level the pixels are those of PIL's `Image.resize` with `BILINEAR`, and
         so those of torchvision's `Resize` on PIL images; what shrinks is smoothed as it is there.
-        `mean` and `std` are measured again, and the name gains the new size.
-
-        Args:
-            size: height and width in pixels, at least 2 each; one number stands for both.
+        `mean` and `std` are measured again. `size` is height and width in pixels, at least 2 each;
+        one number stands for both.
 
         Raises:
             TypeError: `size` is neither a whole number nor two of them.
@@ -227,32 +208,39 @@ class Dataset:
             )
         # torch mistakes the memory layout of images that are one pixel wide, and returns nonsense.
         sides = tuple(whole_number("size", side, minimum=2) for side in pair)
-        # On the CPU torch computes with uint8 as PIL does, and a set has one result everywhere.
-        options = {"mode": "bilinear", "antialias": True}
-        return self._sized(sides, lambda x: F.interpolate(x.cpu(), sides, **options))
+
+        def change(images: Tensor) -> Tensor:
+            # On the CPU torch computes with uint8 as PIL does, and a set has one result everywhere.
+            return F.interpolate(images.cpu(), sides, mode="bilinear", antialias=True)
+
+        return self._sized("resized", sides, change)
 
     def in_colour(self) -> "Dataset":
         """Return the set with three channels, the grey one three times over; colour stays as it is.
 
-        `mean` and `std` are repeated likewise. The name stays, as the pictures do.
+        `mean` and `std` are repeated likewise.
 
         Raises:
             ValueError: the images have neither one channel nor three.
         """
         if self.in_channels not in (1, 3):
             raise ValueError(
-                f"{self.name} has {self.in_channels} channels, but in_colour takes grey images "
+                f"{self.title} has {self.in_channels} channels, but in_colour takes grey images "
                 "with 1, or colour images with 3; choose the channels to keep first."
             )
         if self.in_channels == 3:
             return self
-        train, test = (Split(s.images.repeat(1, 3, 1, 1), s.labels) for s in self._splits)
+        train, test = (
+            Split(s.images.repeat(1, 3, 1, 1), s.labels) for s in (self.train, self.test)
+        )
         return replace(self, train=train, test=test, mean=self.mean * 3, std=self.std * 3)
 
-    def _sized(self, sides: tuple[int, int], change: Callable[[Tensor], Tensor]) -> "Dataset":
-        """The set after `change` has given its images other sides, measured again and renamed."""
+    def _sized(
+        self, scaling: str, sides: tuple[int, int], change: Callable[[Tensor], Tensor]
+    ) -> "Dataset":
+        """The set after `change` has given its images other sides, measured again."""
         splits = []
-        for split in self._splits:
+        for split in (self.train, self.test):
             images = split.images.new_empty((len(split), self.in_channels, *sides))
             # In pieces, for what is computed on the way may be four times as large as the result.
             for old, new in zip(split.images.split(2048), images.split(2048), strict=True):
@@ -260,24 +248,15 @@ class Dataset:
             splits.append(Split(images, split.labels))
         train, test = splits
         mean, std = channel_statistics(train.images)
-        name = self.name.removesuffix(" {}×{}".format(*self.image_size)) + " {}×{}".format(*sides)
-        return replace(self, name=name, train=train, test=test, mean=mean, std=std)
-
-    @property
-    def _splits(self) -> tuple[Split, Split]:
-        return self.train, self.test
+        return replace(self, train=train, test=test, mean=mean, std=std, scaling=scaling)
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Measure mean and standard deviation of each channel, for pixels scaled to [0, 1].
 
     A pixel has only 256 values, so counting them is exact, and needs no floating copy of the set.
-
-    Args:
-        images: uint8, N×C×H×W.
-
-    Returns:
-        `(mean, std)`, each with one float a channel; `std` divides by the number of pixels.
+    From `images`, uint8 N×C×H×W, come `(mean, std)`, each with one float a channel; `std` divides
+    by the number of pixels.
 
     Raises:
         TypeError: `images` are not uint8.
@@ -296,3 +275,7 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
         mean.append((share * value).sum().item())
         std.append((share * (value - mean[-1]) ** 2).sum().sqrt().item())
     return tuple(mean), tuple(std)
+
+
+def _times(sides: tuple[int, ...]) -> str:
+    return "×".join(map(str, sides))

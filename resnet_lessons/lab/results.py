@@ -37,7 +37,7 @@ class Run:
         net: `"plain"`, `"residual"`, or what was changed in it.
         depth: layers with weights.
         seed: of the weights, the order of the images and the augmentation.
-        data_set: name of the data set.
+        data_set: title of the data set.
         epochs: what was measured, as `History` has it.
         origin: where and when: device, processor, torch version, commit, date, recipe.
         stopped: why the training ended before its last epoch, else None.
@@ -170,7 +170,7 @@ def write(
             f"the history of {history.label} has no finished epoch, but a stored run must have at "
             f"least one; see why it ended: {history.stopped}"
         )
-    shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.name}
+    shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.title}
     if history.stopped:
         shared["stopped"] = history.stopped
     origin = {"recipe": recipe, **_origin(data.device)}
@@ -208,7 +208,7 @@ def write_measurements(
     origin = {"recipe": dict(recipe), **_origin(data.device)}
     lines = [
         json.dumps(
-            {**shared, "data_set": data.name, "place": place, "value": value, "origin": origin}
+            {**shared, "data_set": data.title, "place": place, "value": value, "origin": origin}
         )
         for place, value in values.items()
     ]

@@ -43,7 +43,7 @@ def test_only_the_images_of_the_classes_are_left_in_their_order(mini):
     data = only(mini, ("Bag", "Coat", "Shirt"))
     assert data.class_names == ("Bag", "Coat", "Shirt") and data.num_classes == 3
     assert (data.mean, data.std) == (mini.mean, mini.std)
-    assert data.name == f"{mini.name}, 3 classes: Bag, Coat, Shirt"
+    assert data.title == f"{mini.title}, 3 classes: Bag, Coat, Shirt"
     for old, new in ((mini.train, data.train), (mini.test, data.test)):
         rows = [
             (image, mini.class_names[label])
@@ -370,7 +370,7 @@ def test_a_sweep_stores_each_under_its_name_and_draws_and_tells_them(tiny, monke
         "from scratch, 20 images": 20,
         "from scratch, 80 images": 80,
     }
-    assert {run.data_set for run in runs} == {tiny.data().name}
+    assert {run.data_set for run in runs} == {tiny.data().title}
     lines = report.table("transfer-mini").splitlines()[2:]
     assert [line.split(" | ")[0] for line in lines] == [
         "| from scratch, 80 images",

@@ -1,5 +1,6 @@
 """Splits, data sets, and what a set makes of itself."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -99,13 +100,14 @@ def test_pooled_averages_squares_and_measures_again():
     assert half.image_size == (1, 2) and len(half.test) == len(dataset.test)
     assert torch.equal(half.train.labels, dataset.train.labels)
     assert (half.mean, half.std) == channel_statistics(half.train.images)
-    assert half.name == "small 1×2"
+    assert (half.name, half.scaling, half.title) == ("small", "pooled", "small 1×2")
 
 
-def test_pooling_twice_names_the_last_size_only(mini):
+def test_a_title_names_the_last_size_only(mini):
     few = mini.take(100, 10)
-    assert few.pooled(2).name == "fashion-mnist-mini 14×14"
-    assert few.pooled(2).pooled(7).name == "fashion-mnist-mini 2×2"
+    assert few.pooled(2).title == "fashion-mnist-mini 14×14"
+    assert few.pooled(2).pooled(7).title == "fashion-mnist-mini 2×2"
+    assert few.pooled(2).name == few.title == "fashion-mnist-mini"
     assert torch.equal(few.pooled(1).train.images, few.train.images)
 
 
@@ -161,10 +163,11 @@ def test_resized_smooths_what_it_shrinks():
 def test_resized_measures_again_and_names_the_size():
     dataset = small((3, 4, 6), counts=(6, 4))
     larger = dataset.resized((5, 8))
-    assert larger.image_size == (5, 8) and larger.name == "small 5×8"
+    assert larger.image_size == (5, 8) and larger.title == "small 5×8"
+    assert (larger.name, larger.scaling) == ("small", "resized")
     assert torch.equal(larger.train.labels, dataset.train.labels) and len(larger.test) == 4
     assert (larger.mean, larger.std) == channel_statistics(larger.train.images)
-    assert larger.resized(7).name == "small 7×7" and larger.resized(7).image_size == (7, 7)
+    assert larger.resized(7).title == "small 7×7" and larger.resized(7).image_size == (7, 7)
     assert larger.resized([7, 9]).image_size == (7, 9)
     same = dataset.resized((4, 6))
     assert torch.equal(same.train.images, dataset.train.images) and same.mean == dataset.mean
@@ -205,13 +208,13 @@ def test_a_set_on_the_gpu_is_changed_alike():
         here, moved = change(dataset), change(there)
         assert moved.train.images.is_cuda and moved.test.images.is_cuda
         assert torch.equal(moved.train.images.cpu(), here.train.images)
-        assert (moved.name, moved.mean, moved.std) == (here.name, here.mean, here.std)
+        assert moved.identity() == here.identity()
 
 
 def test_grey_becomes_three_equal_channels(mini):
     grey = mini.take(20, 10)
     colour = grey.in_colour()
-    assert (colour.in_channels, colour.image_size, colour.name) == (3, (28, 28), grey.name)
+    assert (colour.in_channels, colour.image_size, colour.title) == (3, (28, 28), grey.title)
     for channel in range(3):
         assert torch.equal(colour.train.images[:, channel], grey.train.images[:, 0])
         assert torch.equal(colour.test.images[:, channel], grey.test.images[:, 0])
@@ -248,6 +251,61 @@ def test_repr_is_one_helpful_line(mini):
         "Dataset 'fashion-mnist-mini': 10,000 train + 2,000 test images 1×28×28, 10 classes, on cpu"
     )
     assert repr(mini.test) == "Split(2,000 images 1×28×28, cpu)"
+
+
+# What a set is
+
+
+def changed(part, **tensors):
+    """The small set with one value of its `part` turned into another."""
+    data = small()
+    for name, value in tensors.items():
+        getattr(getattr(data, part), name).view(-1)[-1] ^= value
+    return data
+
+
+OTHERS = {
+    "a pixel": changed("train", images=1),
+    "a test pixel": changed("test", images=1),
+    "a label": changed("train", labels=1),
+    "a test label": changed("test", labels=1),
+    "a name": small(name="smaller"),
+    "fewer": small().take(5),
+    "fewer tests": small().take(test=3),
+    "a shape": small((3, 6, 4)),
+    "grey": small((1, 4, 6)),
+    "a class": small(class_names=("even", "odd", "neither")),
+    "a mean": replace(small(), mean=(0.5,) * 3),
+    "a deviation": replace(small(), std=(0.5,) * 3),
+    "pooled": small().pooled(1),
+    "resized": small().resized((4, 6)),
+}
+
+
+def test_equal_sets_have_one_identity():
+    assert small().identity() == small().to("cpu").take(6, 4).in_colour().identity()
+    assert small().pooled(2).identity() == small().pooled(2).identity()
+
+
+def test_the_identity_tells_every_set_from_every_other():
+    found = [json.dumps(data.identity()) for data in (small(), *OTHERS.values())]
+    assert len(set(found)) == len(found)
+
+
+def test_the_identity_is_of_plain_values_and_known(mini):
+    identity = mini.pooled(2).identity()
+    assert json.loads(json.dumps(identity)) == identity
+    assert identity == {
+        "name": "fashion-mnist-mini",
+        "scaling": "pooled",
+        "image_shape": [1, 14, 14],
+        "train": 10_000,
+        "test": 2_000,
+        "num_classes": 10,
+        "mean": [0.286658],
+        "std": [0.331153],
+        "checksum": "f4ecb263",
+    }
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_values_are_read_as_they_were_measured(tiny):
     results.write_measurements("m", "plain", 20, 4, data, values, RECIPE)
     (measured,) = results.read_measurements("m")
     assert list(measured.values.items()) == list(values.items())
-    assert (measured.label, measured.seed, measured.data_set) == ("plain-20", 4, data.name)
+    assert (measured.label, measured.seed, measured.data_set) == ("plain-20", 4, data.title)
     assert measured.origin["recipe"] == RECIPE and measured.origin["torch"] == torch.__version__
     assert results.available() == [], "values are no runs"
 

@@ -55,7 +55,7 @@ def test_what_is_written_is_read_again(folder, mini):
     results.write("depths", "plain", 8, mini, history(seed=4), RECIPE)
     assert results.available() == ["depths"]
     (run,) = results.read("depths")
-    assert (run.net, run.depth, run.seed, run.data_set) == ("plain", 8, 4, mini.name)
+    assert (run.net, run.depth, run.seed, run.data_set) == ("plain", 8, 4, mini.title)
     assert run.label == "plain-8"
     assert list(run.epochs) == history(seed=4).epochs
 

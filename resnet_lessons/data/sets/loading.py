@@ -9,8 +9,6 @@ import contextlib
 import math
 import os
 import shutil
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +19,12 @@ from resnet_lessons._files import DiskError, alone, demand_space, is_writable, w
 from resnet_lessons._http import offline
 from resnet_lessons.data.dataset import Dataset, Split, channel_statistics
 from resnet_lessons.data.sets.fetching import DownloadError, download
-from resnet_lessons.data.sets.formats import Arrays, Damaged, read_npz
+from resnet_lessons.data.sets.formats import Arrays, Damaged, SetError, reading
 from resnet_lessons.data.sets.published import CIFAR10, FASHION_CLASSES, FASHION_MNIST, Source
 
 EMBEDDED = "fashion-mnist-mini"
 # What does not come with the package, by name.
-SOURCES = {source.form.name: source for source in (FASHION_MNIST, CIFAR10)}
+SOURCES = {source.name: source for source in (FASHION_MNIST, CIFAR10)}
 _MINI_FILE = Path(__file__).parents[1] / "fashion_mnist_mini" / "images.npz"
 _NOW = f'or go on with the images that come with the package, load("{EMBEDDED}").'
 
@@ -65,10 +63,9 @@ def load(
         if otherwise is None or name == otherwise:
             raise
         data, note = _load_fashion_mnist_mini(), ""
-        if len(SOURCES[name].form.image) == 3:
+        if len(SOURCES[name].image) == 3:
             data, note = data.in_colour(), ", its grey images in three equal channels"
-        what_is_wrong = str(error).partition("; ")[0]
-        print(f"{what_is_wrong}, so this goes on with {otherwise}{note}.")
+        print(f"{getattr(error, 'problem', error)}, so this goes on with {otherwise}{note}.")
     return data.to(default_device() if device is None else device)
 
 
@@ -88,116 +85,99 @@ def data_folder() -> Path | None:
     """Return the folder that the environment variable RESNET_LESSONS_DATA names, if it does.
 
     Raises:
-        OSError: there is no such folder.
+        SetError: there is no such folder.
     """
     named = os.environ.get("RESNET_LESSONS_DATA")
     if not named:
         return None
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        raise OSError(
-            f"RESNET_LESSONS_DATA is {named!r}, but there is no such folder; make it, correct the "
-            "variable, or unset it."
+        raise SetError(
+            f"RESNET_LESSONS_DATA is {named!r}, but there is no such folder",
+            "make it, correct the variable, or unset it.",
         )
     return folder
 
 
 def _load_fashion_mnist_mini() -> Dataset:
     """Read the subset that comes with the package; tools/draw_fashion_mnist_mini.py drew it."""
-    try:
-        # Opened here, since np.load leaves a damaged file open, which locks it on Windows.
-        with _MINI_FILE.open("rb") as raw, np.load(raw) as file:
-            arrays = {
-                f"{key}_{part}": file[f"{part}_{kind}"]
-                for part in ("train", "test")
-                for key, kind in (("x", "images"), ("y", "labels"))
-            }
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise OSError(
-            f"{_MINI_FILE} cannot be read ({type(error).__name__}), but it comes with the package "
-            "and is missing or damaged; install resnet_lessons again."
-        ) from error
+    what = "it comes with the package and is missing or damaged"
+    with (
+        reading(_MINI_FILE, what, "install resnet_lessons again."),
+        _MINI_FILE.open("rb") as raw,
+        np.load(raw) as file,
+    ):
+        arrays = {
+            f"{key}_{part}": file[f"{part}_{kind}"]
+            for part in ("train", "test")
+            for key, kind in (("x", "images"), ("y", "labels"))
+        }
     return _dataset(EMBEDDED, arrays, FASHION_CLASSES)
 
 
 def _load_published(source: Source) -> Dataset:
     """Find a set on this machine, or fetch it."""
-    folder = data_folder()
-    arrays = _found(source, folder) if folder else None
-    cached = cache_folder() / f"{source.form.name}.npz"
-    if arrays is None and cached.is_file():
-        try:
-            arrays = _kept(source, cached)
-        except Damaged as error:
-            print(f"{str(error).partition('; ')[0]}: fetching it again.")
+    named = data_folder()
+    arrays = source.find(named) if named else None
     if arrays is None:
-        arrays = _fetched(source, folder)
-    return _dataset(source.form.name, arrays, source.class_names)
-
-
-def _found(source: Source, folder: Path) -> Arrays | None:
-    """The set as it lies in a folder of the user, in any layout that is known."""
-    kept = folder / f"{source.form.name}.npz"
-    if kept.is_file():
-        return _kept(source, kept)
-    for path in (folder / place for place in source.places):
-        if source.is_at(path):
-            return source.form.check(path, source.read(path))
-    return None
-
-
-def _kept(source: Source, path: Path) -> Arrays:
-    return source.form.check(path, read_npz(path))
+        try:
+            arrays = source.find(cache_folder())
+        except Damaged as error:
+            print(f"{error.problem}: fetching it again.")
+    if arrays is None:
+        arrays = _fetched(source, named)
+    return _dataset(source.name, arrays, source.class_names)
 
 
 def _fetched(source: Source, named: Path | None) -> Arrays:
     """Fetch a set, and keep it as one npz file; whoever comes at the same time waits for it."""
-    name = source.form.name
+    name = source.name
     if offline():
-        raise OSError(
-            f"{name} is not on this machine, and RESNET_LESSONS_OFFLINE keeps it from the network; "
-            f"unset that variable, let RESNET_LESSONS_DATA name a folder with the set, {_NOW}"
+        raise SetError(
+            f"{name} is not on this machine, and RESNET_LESSONS_OFFLINE keeps it from the network",
+            f"unset that variable, let RESNET_LESSONS_DATA name a folder with the set, {_NOW}",
         )
     folder = next(filter(is_writable, filter(None, (named, cache_folder()))), None)
     if folder is None:
-        raise OSError(
-            f"{name} is not on this machine, and {cache_folder()} cannot be written to keep it; "
-            f"let RESNET_LESSONS_DATA name a folder that you can write to, {_NOW}"
+        raise SetError(
+            f"{name} is not on this machine, and {cache_folder()} cannot be written to keep it",
+            f"let RESNET_LESSONS_DATA name a folder that you can write to, {_NOW}",
         )
-    path = folder / f"{name}.npz"
     notice = f"Another process is fetching {name}; waiting for it."
     try:
         with alone(folder / f".{name}.lock", notice):
             # It may have been fetched while this process waited.
-            with contextlib.suppress(Damaged, FileNotFoundError):
-                return _kept(source, path)
-            arrays = _fetch(source, path)
+            with contextlib.suppress(Damaged):
+                if (arrays := source.find(folder)) is not None:
+                    return arrays
+            arrays = _fetch(source, folder)
     except DownloadError as error:
-        raise OSError(
-            f"{name} is not on this machine, and no mirror gave it; connect to the internet and "
-            f"call again, let RESNET_LESSONS_DATA name a folder with the set, {_NOW}\n{error}"
+        raise SetError(
+            f"{name} is not on this machine, and no mirror gave it",
+            "connect to the internet and call again, let RESNET_LESSONS_DATA name a folder with "
+            f"the set, {_NOW}\n{error}",
         ) from error
     except DiskError as error:
-        raise OSError(
-            f"{error}, but they are needed to keep {name}; free some space, let "
-            f"RESNET_LESSONS_DATA name a folder with more, {_NOW}"
+        raise SetError(
+            f"{error}, but they are needed to keep {name}",
+            f"free some space, let RESNET_LESSONS_DATA name a folder with more, {_NOW}",
         ) from error
-    print(f"{name} is kept in {path}.")
+    print(f"{name} is kept in {folder / name}.npz.")
     return arrays
 
 
-def _fetch(source: Source, path: Path) -> Arrays:
-    """Download the archives of a set beside `path`, and write the set there."""
-    parts = path.with_suffix(".download")
+def _fetch(source: Source, folder: Path) -> Arrays:
+    """Download the archives of a set into `folder`, and write the set there."""
+    parts = folder / f"{source.name}.download"
     parts.mkdir(exist_ok=True)
-    form = source.form
-    size = (form.train + form.test) * (math.prod(form.image) + 1) + 2000  # names and shapes too
+    # With two thousand bytes for names and shapes.
+    size = (source.train + source.test) * (math.prod(source.image) + 1) + 2000
     here = sum(file.stat().st_size for file in parts.iterdir())
     demand_space(parts, size + sum(archive.size for archive in source.archives) - here)
     files = [download(archive, parts) for archive in source.archives]
     read_from = files[0] if len(files) == 1 else parts
-    arrays = form.check(read_from, source.read(read_from))
-    write_whole(path, size, lambda file: np.savez(file, **arrays))
+    arrays = source.check(read_from, source.read(read_from))
+    write_whole(folder / f"{source.name}.npz", size, lambda file: np.savez(file, **arrays))
     shutil.rmtree(parts, ignore_errors=True)
     return arrays
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from resnet_lessons.data.sets.fetching import Archive
-from resnet_lessons.data.sets.formats import Arrays, Form, has_cifar, has_idx, read_cifar, read_idx
+from resnet_lessons.data.sets.formats import Arrays, Damaged, read_cifar, read_idx, read_npz
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -35,23 +37,65 @@ CIFAR10_CLASSES = (
 
 @dataclass(frozen=True)
 class Source:
-    """One published set.
+    """One published set: what it is, where it is fetched, and where it may lie."""
 
-    Attributes:
-        form: its name, and what its arrays must be.
-        class_names: in the order of the labels.
-        archives: the files to fetch.
-        places: where in a folder of data sets it may lie.
-        is_at: whether anything of it is at such a place.
-        read: reads it from there.
-    """
+    name: str
+    image: tuple[int, ...]  # shape of one image
+    train: int  # how many images there are
+    test: int
+    # The labels that the training images begin with. They tell the set from others of the same
+    # form, MNIST say, and the published order from others.
+    first: tuple[int, ...]
+    class_names: tuple[str, ...]  # in the order of the labels
+    archives: tuple[Archive, ...]  # the files to fetch
+    places: tuple[str, ...]  # in a folder of data sets, beside one npz file of its name
+    read: Callable[[Path], Arrays | None]  # what such a place holds, None where it holds nothing
 
-    form: Form
-    class_names: tuple[str, ...]
-    archives: tuple[Archive, ...]
-    places: tuple[str, ...]
-    is_at: Callable[[Path], bool]
-    read: Callable[[Path], Arrays]
+    def find(self, folder: Path) -> Arrays | None:
+        """The set as it lies in `folder`, in any layout that is known; None where it does not.
+
+        Raises:
+            Damaged: it is there, but not what it should be.
+        """
+        readers = {f"{self.name}.npz": read_npz} | dict.fromkeys(self.places, self.read)
+        for place, read in readers.items():
+            if (arrays := read(folder / place)) is not None:
+                return self.check(folder / place, arrays)
+        return None
+
+    def check(self, path: Path, arrays: Arrays) -> Arrays:
+        """Return `arrays` with uint8 labels of shape N.
+
+        Raises:
+            Damaged: they are not what they must be; `path` is the file that they were read from.
+        """
+        checked = {}
+        for part, count in (("train", self.train), ("test", self.test)):
+            images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+            shape = (count, *self.image)
+            if images.dtype != np.uint8 or images.shape != shape:
+                raise Damaged(
+                    f"{path} has x_{part} of {images.dtype} and shape {images.shape}, but the "
+                    f"images of {self.name} are uint8 and {shape}"
+                )
+            if labels.dtype.kind not in "iu" or labels.shape not in ((count,), (count, 1)):
+                raise Damaged(
+                    f"{path} has y_{part} of {labels.dtype} and shape {labels.shape}, but the "
+                    f"labels of {self.name} are whole numbers of shape ({count},)"
+                )
+            if labels.min() < 0 or labels.max() > 9:
+                raise Damaged(
+                    f"{path} has labels from {labels.min()} to {labels.max()} in y_{part}, but "
+                    f"those of {self.name} go from 0 to 9"
+                )
+            checked |= {f"x_{part}": images, f"y_{part}": labels.reshape(-1).astype(np.uint8)}
+        first = tuple(checked["y_train"][: len(self.first)].tolist())
+        if first != self.first:
+            raise Damaged(
+                f"{path} begins with the labels {first}, but {self.name} in its published order "
+                f"begins with {self.first}"
+            )
+        return checked
 
 
 # Only mirrors of the very bytes that were published first are listed, and none is trusted: the md5
@@ -75,13 +119,11 @@ def _fashion_file(name: str, size: int, md5: str) -> Archive:
 
 # Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
 FASHION_MNIST = Source(
-    form=Form(
-        name="fashion-mnist",
-        image=(28, 28),
-        train=60_000,
-        test=10_000,
-        first=(9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
-    ),
+    name="fashion-mnist",
+    image=(28, 28),
+    train=60_000,
+    test=10_000,
+    first=(9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
     class_names=FASHION_CLASSES,
     archives=(
         _fashion_file("train-labels-idx1-ubyte.gz", 29_515, "25c81989df183df01b3e8a0aad5dffbe"),
@@ -91,19 +133,16 @@ FASHION_MNIST = Source(
     ),
     # The second place is torchvision's.
     places=(".", "FashionMNIST/raw", "fashion-mnist"),
-    is_at=has_idx,
     read=read_idx,
 )
 
 # Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".
 CIFAR10 = Source(
-    form=Form(
-        name="cifar10",
-        image=(32, 32, 3),
-        train=50_000,
-        test=10_000,
-        first=(6, 9, 9, 4, 1, 1, 2, 7, 8, 3),
-    ),
+    name="cifar10",
+    image=(32, 32, 3),
+    train=50_000,
+    test=10_000,
+    first=(6, 9, 9, 4, 1, 1, 2, 7, 8, 3),
     class_names=CIFAR10_CLASSES,
     archives=(
         # Size and md5 are those on the page of the set, and in torchvision.
@@ -134,6 +173,5 @@ CIFAR10 = Source(
         "cifar-10-binary.tar.gz",
         ".",
     ),
-    is_at=has_cifar,
     read=read_cifar,
 )

@@ -68,7 +68,7 @@ def test_the_red_of_a_pixel_comes_first(tmp_path):
 def test_labels_of_any_whole_type_and_with_a_second_dimension_are_taken(tmp_path, dtype, shape):
     changed = COLOUR | {key: COLOUR[key].astype(dtype).reshape(shape) for key in IDX if "y" in key}
     path = tiny.save(tmp_path / "cifar10.npz", tiny.as_npz(changed))
-    found = CIFAR.form.check(path, read_npz(path))
+    found = CIFAR.check(path, read_npz(path))
     assert same(found, COLOUR) and found["y_train"].dtype == np.uint8
 
 
@@ -77,7 +77,7 @@ def test_labels_of_any_whole_type_and_with_a_second_dimension_are_taken(tmp_path
 
 def damaged_npz(path, **changes):
     tiny.save(path, tiny.as_npz(COLOUR | changes))
-    CIFAR.form.check(path, read_npz(path))
+    CIFAR.check(path, read_npz(path))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_damaged_or_missing_batch_is_named(tmp_path, damage, binary):
         elif damage:
             tiny.save(tmp_path / name, DAMAGE[damage](raw))
     with pytest.raises(Damaged):
-        CIFAR.form.check(tmp_path, read_cifar(tmp_path))
+        CIFAR.check(tmp_path, read_cifar(tmp_path))
 
 
 class Trap:

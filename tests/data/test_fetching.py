@@ -19,7 +19,7 @@ from mirrors import Mirrors, nobody
 
 from resnet_lessons import _files
 from resnet_lessons._files import DiskError
-from resnet_lessons.data.sets import fetching as downloads
+from resnet_lessons.data.sets import fetching
 from resnet_lessons.data.sets.fetching import Archive, DownloadError, Patience, download
 
 ROOT = Path(__file__).parents[2]
@@ -39,11 +39,10 @@ def mirrors():
 def fetch(mirrors, tmp_path):
     """Fetch a file from mirrors that serve it as named, or at an address; return their order."""
 
-    def fetch(*ways, content=CONTENT, **options):
+    def fetch(*ways, content=CONTENT, patience=IMPATIENT):
         addresses = [way if isinstance(way, str) else mirrors.add(content, way) for way in ways]
         archive = Archive("file.gz", len(CONTENT), MD5, tuple(addresses))
-        options = {"patience": IMPATIENT, "progress": False} | options
-        path = download(archive, tmp_path, **options)
+        path = download(archive, tmp_path, patience)
         assert path == tmp_path / "file.gz" and path.read_bytes() == CONTENT
         assert sorted(tmp_path.iterdir()) == [path], "something is left over"
         return [name.partition("-")[0] for name, _ in mirrors.asked]
@@ -125,13 +124,13 @@ def test_a_network_that_stays_away_is_given_up(fetch, mirrors):
 
     with pytest.raises(DownloadError, match="broke off 250,000 bytes before the end"):
         fetch(leaving, patience=Patience(pause=0.01))
-    assert len(mirrors.asked) == downloads.TRIES
+    assert len(mirrors.asked) == fetching.TRIES
 
 
 def test_a_mirror_that_breaks_off_is_not_asked_for_ever(fetch, mirrors):
     with pytest.raises(DownloadError, match=r"broke off \d+,000 bytes before the end"):
         fetch(serving.breaks_off(1000))
-    assert len(mirrors.asked) == downloads.TRIES
+    assert len(mirrors.asked) == fetching.TRIES
 
 
 @pytest.mark.parametrize("way", [serving.without_ranges, serving.without_length])
@@ -217,7 +216,7 @@ def test_bytes_of_a_bad_mirror_do_not_spoil_those_of_a_good_one(fetch):
 def test_a_bad_mirror_is_left_for_the_next(fetch, mirrors, tmp_path, way, problem):
     way = way or nobody()
     with pytest.raises(DownloadError) as caught:
-        fetch(way)
+        fetch(way, patience=Patience(answer=0.3, stall=0.3, silence=0.6))
     first, second = str(caught.value).splitlines()
     assert first == "file.gz could not be fetched:"
     assert second.startswith("  ") and len(second) < 200
@@ -253,7 +252,7 @@ def test_every_mirror_that_failed_is_named(fetch, mirrors):
 
 def test_a_slow_mirror_is_left_and_its_bytes_are_kept(fetch, mirrors, capsys):
     slow = serving.throttled(100_000)
-    assert fetch(slow, serving.well, progress=True) == ["throttled", "well"]
+    assert fetch(slow, serving.well) == ["throttled", "well"]
     start = int(mirrors.ranges("well")[0].removeprefix("bytes=").removesuffix("-"))
     assert 0 < start < 200_000
     assert "kB/s; trying another." in capsys.readouterr().out
@@ -267,6 +266,18 @@ def test_a_mirror_that_turns_slow_is_left(fetch):
 
     patience = Patience(slow=100_000, window=0.2)
     assert fetch(tiring, serving.well, patience=patience) == ["tiring", "well"]
+
+
+def test_a_mirror_that_is_slow_at_the_very_end_is_checked_like_any_other(fetch):
+    def slow_end(request):
+        request.content = bytes(len(CONTENT))
+        body = serving.begin(request)
+        request.wfile.write(body[:-1000])
+        time.sleep(0.3)
+        request.wfile.write(body[-1000:])
+
+    patience = Patience(slow=10e6, window=0.2)
+    assert fetch(slow_end, serving.well, patience=patience) == ["slow_end", "well"]
 
 
 def test_the_fastest_of_slow_mirrors_goes_on_to_the_end(fetch):
@@ -326,16 +337,17 @@ def test_a_full_disk_is_told_before_the_download(fetch, mirrors, monkeypatch):
 
 PROGRAM = """
 import sys, types
-package = types.ModuleType("resnet_lessons")  # without its __init__, which takes seconds for torch
-package.__path__ = ["resnet_lessons"]
-sys.modules["resnet_lessons"] = package
+for name in ("resnet_lessons", "resnet_lessons.data", "resnet_lessons.data.sets"):
+    package = types.ModuleType(name)  # without its __init__, which takes seconds for torch
+    package.__path__ = [name.replace(".", "/")]
+    sys.modules[name] = package
 from pathlib import Path
-from resnet_lessons.downloads import Archive, download
+from resnet_lessons.data.sets.fetching import Archive, download
 size, md5, folder, limit, *mirrors = sys.argv[1:]
 if limit != "none":
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-download(Archive("file.gz", int(size), md5, tuple(mirrors)), Path(folder), progress=False)
+download(Archive("file.gz", int(size), md5, tuple(mirrors)), Path(folder))
 """
 
 
@@ -364,7 +376,7 @@ def test_a_piece_that_is_written_in_parts_is_written_whole(tmp_path):
             return super().write(piece[:7])
 
     archive = Archive("file.gz", len(CONTENT), MD5, ())
-    transfer, file = downloads._Transfer(archive, tmp_path, Patience(), False), Short()
+    transfer, file = fetching._Transfer(archive, tmp_path, Patience()), Short()
     transfer.write(file, memoryview(CONTENT[:100]))
     assert file.getvalue() == CONTENT[:100]
 
@@ -405,7 +417,7 @@ def test_ctrl_c_keeps_what_came_and_says_so(fetch, mirrors, tmp_path, capsys):
         request.over.wait()
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(interrupting, patience=Patience(), progress=True)
+        fetch(interrupting, patience=Patience())
     said = capsys.readouterr().out.rpartition("127.0.0.1")[2].partition("\n")[2]
     assert said == (
         f"Stopped: 150,000 of 400,000 bytes are kept in {tmp_path}, and the next call goes on from "
@@ -416,7 +428,7 @@ def test_ctrl_c_keeps_what_came_and_says_so(fetch, mirrors, tmp_path, capsys):
 
 
 def test_the_bar_is_on_standard_output_and_shows_the_rate(fetch, capsys):
-    fetch(serving.throttled(400_000), progress=True)
+    fetch(serving.throttled(400_000))
     shown = capsys.readouterr()
     assert "file.gz" in shown.out and "B/s" in shown.out and "127.0.0.1" in shown.out
     assert shown.err == ""
