@@ -58,7 +58,7 @@ class PlainBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "PlainBlock")
+        image_batch(x, self.in_channels, "the block")
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         return self.relu(out)
@@ -105,7 +105,7 @@ class BasicBlock(nn.Module):
         self.downsample = make_shortcut(in_channels, out_channels, stride, shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "BasicBlock")
+        image_batch(x, self.in_channels, "the block")
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         return self.relu(out + self.downsample(x))
@@ -172,7 +172,7 @@ class Bottleneck(nn.Module):
         self.downsample = make_shortcut(in_channels, self.out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "Bottleneck")
+        image_batch(x, self.in_channels, "the block")
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))

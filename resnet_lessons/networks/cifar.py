@@ -55,7 +55,7 @@ class CifarResNet(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "CifarResNet")
+        image_batch(x, self.in_channels, "the network")
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(torch.flatten(self.avgpool(x), 1))

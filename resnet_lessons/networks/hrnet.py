@@ -226,7 +226,7 @@ class HRNet(nn.Module):
         self.classifier = nn.Linear(2 * wide[-1], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "HRNet")
+        image_batch(x, self.in_channels, "the network")
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         x = self.layer1(x)

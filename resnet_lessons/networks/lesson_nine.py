@@ -62,7 +62,7 @@ class LessonNineBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "LessonNineBlock")
+        image_batch(x, self.in_channels, "the block")
         out = F.relu(self.bn1(self.conv1(x)))
         out = F.relu(self.bn2(self.conv2(out)))  # the fault: a residual that cannot be negative
         return F.relu(out + self.downsample(x))

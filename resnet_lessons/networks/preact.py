@@ -74,7 +74,7 @@ class PreActBlock(nn.Module):
             self.downsample = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "PreActBlock")
+        image_batch(x, self.in_channels, "the block")
         active = self.relu(self.bn1(x))
         shortcut = self.downsample(active if self.activate_shortcut else x)
         out = self.conv1(active)
@@ -129,7 +129,7 @@ class PreActResNet(nn.Module):
         he_init(self, zero_init_residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "PreActResNet")
+        image_batch(x, self.in_channels, "the network")
         x = self.layer3(self.layer2(self.layer1(self.conv1(x))))
         x = self.relu(self.bn(x))
         return self.fc(torch.flatten(self.avgpool(x), 1))

@@ -68,7 +68,7 @@ class Res2NetBlock(nn.Module):
         self.pool = nn.Identity() if self.chained else nn.AvgPool2d(3, stride, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "Res2NetBlock")
+        image_batch(x, self.in_channels, "the block")
         parts = self.relu(self.bn1(self.conv1(x))).split(self.width, dim=1)
         done: list[Tensor] = []
         # TorchScript's zip knows no `strict`.

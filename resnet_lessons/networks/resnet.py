@@ -107,7 +107,7 @@ class ResNet(nn.Module):
         he_init(self, zero_init_residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        image_batch(x, self.in_channels, "ResNet")
+        image_batch(x, self.in_channels, "the network")
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for name, stage in self.named_children():
             if name.startswith("layer"):

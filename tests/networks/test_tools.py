@@ -151,5 +151,5 @@ def test_a_network_still_refuses_wrong_images_after_the_tools_have_seen_it(image
     torch.jit.trace(net, images)
     torch.export.export(net, (images,))
     torch.compile(net, backend="eager")(images)
-    with pytest.raises(ValueError, match=r"^CifarResNet was given 1 channels .*in_channels=1"):
+    with pytest.raises(ValueError, match=r"^the network was given 1 channels .*in_channels=1"):
         net(images[:, :1])
