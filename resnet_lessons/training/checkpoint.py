@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from resnet_lessons._files import write_whole
 from resnet_lessons.data import Dataset
-from resnet_lessons.training.evaluation import in_mode
-from resnet_lessons.training.random_state import own_random_state, seed_layers
+from resnet_lessons.training.evaluation import first_scores
 from resnet_lessons.training.recipe import Recipe
 
 SERIES = "resnet_lessons training "
@@ -59,16 +58,6 @@ def identity(model: nn.Module, data: Dataset, recipe: Recipe) -> dict[str, dict[
         },
         "recipe": asdict(recipe),
     }
-
-
-def first_scores(model: nn.Module, data: Dataset) -> Tensor:
-    """What the net makes of the first two training images, in evaluation mode: scores 2×classes.
-
-    It tells nets apart that have the same weights, such as a plain and a residual one of one depth.
-    """
-    with own_random_state(data.device), in_mode(model, training=False), torch.no_grad():
-        seed_layers(data.device, 0)
-        return model(data.normalize(data.train.images[:2]))
 
 
 class Checkpoint:

@@ -20,8 +20,14 @@ from resnet_lessons._arguments import true_or_false
 from resnet_lessons.data import Dataset, augment
 from resnet_lessons.training.acceleration import Arithmetic, layout
 from resnet_lessons.training.acceleration import compiled as compiled_forward
-from resnet_lessons.training.checkpoint import Checkpoint, first_scores, identity
-from resnet_lessons.training.evaluation import evaluate, in_mode
+from resnet_lessons.training.checkpoint import Checkpoint, identity
+from resnet_lessons.training.evaluation import (
+    check_scores,
+    evaluate,
+    first_scores,
+    in_mode,
+    scores_alone,
+)
 from resnet_lessons.training.history import Ending, Epoch, History
 from resnet_lessons.training.progress import Report, progress_bar, reporter
 from resnet_lessons.training.random_state import (
@@ -67,7 +73,7 @@ class TrainingLoop:
         _check_types(model, data, kind)
         self.steps, self.taken, self.seconds = recipe.total_steps(len(data.train)), 0, 0.0
         model.to(data.device)
-        _check_scores(model, data)
+        check_scores(model, data)
         self.model, self.data, self.recipe = model, data, recipe
         self.history = _begun(model, recipe, label, kind)
         self.forward: Callable[[Tensor], Tensor] = model
@@ -247,7 +253,7 @@ def train_step(
     """
     arithmetic = arithmetic or Arithmetic(images.device, mixed_precision=False)
     with arithmetic.narrow():
-        scores = _scores(model(images))
+        scores = scores_alone(model(images))
         loss = F.cross_entropy(scores, labels)
     optimizer.zero_grad()
     arithmetic.scaler.scale(loss).backward()
@@ -403,24 +409,3 @@ def _check_types(model: object, data: object, kind: object) -> None:
             f"{data.name} has 1 training image, but a batch must have at least 2; take more of "
             "them, for example with data.take(train=128)."
         )
-
-
-def _check_scores(model: nn.Module, data: Dataset) -> None:
-    """Say at once, not after a minute, when the model's scores do not fit the labels."""
-    scores = _scores(first_scores(model, data))
-    if scores.dim() != 2 or len(scores) != 2 or scores.shape[1] < data.num_classes:
-        raise ValueError(
-            f"the model gives scores of shape {tuple(scores.shape)} for 2 images, but "
-            f"{data.name} has {data.num_classes} classes, so they must be "
-            f"2×{data.num_classes}; build the model with num_classes={data.num_classes}."
-        )
-
-
-def _scores(found: object) -> Tensor:
-    """What the model gives, if that is scores alone."""
-    if not isinstance(found, Tensor):
-        raise TypeError(
-            f"the model gives a {type(found).__name__}, but it must give one tensor of scores "
-            "N×classes; leave out its auxiliary outputs, for example with aux_logits=False."
-        )
-    return found
