@@ -265,7 +265,9 @@ MODULES = {
 
 @pytest.fixture(scope="module", params=MODULES)
 def module(request):
-    return request.param, MODULES[request.param]().eval()
+    name = request.param
+    owner = "the block" if name.endswith(("Block", "Bottleneck")) else "the network"
+    return name if " " in name else owner, MODULES[name]().eval()
 
 
 @pytest.mark.parametrize("x", [None, [[1.0]], np.zeros((1, 3, 96, 96), np.float32)], ids=type)

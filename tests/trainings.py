@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from resnet_lessons.networks.cifar import cifar_resnet
-from resnet_lessons.training.train import train
+from resnet_lessons.training import train
 
 
 def net(seed=0, width=2, **options):

@@ -34,9 +34,8 @@ from resnet_lessons.networks.lesson_nine import lesson_nine
 from resnet_lessons.networks.resnet import resnet18
 from resnet_lessons.shapes import shape_table
 from resnet_lessons.training.checkpoint import Checkpoint
-from resnet_lessons.training.loop import train_step
-from resnet_lessons.training.stepping import SteppedTraining
-from resnet_lessons.training.train import train
+from resnet_lessons.training.loop import TrainingLoop, train, train_step
+from resnet_lessons.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 # For each network that is trained: how to build it, batch size, training and test images. d2l
@@ -491,7 +490,7 @@ def steps(quick: bool) -> Iterator[str]:
     model = cifar_resnet(20, width=8, in_channels=1)
 
     def stepped() -> None:
-        training = SteppedTraining(model, data, 1)
+        training = TrainingLoop(model, data, Recipe(epochs=1))
         while not training.over:
             training.advance()
 

@@ -108,14 +108,14 @@ class Dataset:
             for tensor in (split.images, split.labels):
                 checksum = zlib.crc32(tensor.cpu().contiguous().numpy(), checksum)
         return {
-            "name": self.name,
+            "name": str(self.name),
             "scaling": self.scaling,
             "image_shape": list(self.train.images.shape[1:]),
             "train": len(self.train),
             "test": len(self.test),
             "num_classes": self.num_classes,
-            "mean": [round(mean, 6) for mean in self.mean],
-            "std": [round(std, 6) for std in self.std],
+            "mean": [round(float(mean), 6) for mean in self.mean],
+            "std": [round(float(std), 6) for std in self.std],
             "checksum": f"{checksum:08x}",
         }
 

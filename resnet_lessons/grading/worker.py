@@ -110,7 +110,8 @@ def quiet() -> None:
         raise RuntimeError("nothing is trained while a notebook is graded")
 
     Exercise.__call__ = right
-    resnet_lessons.train = sys.modules["resnet_lessons.training.train"].train = untrained
+    room = resnet_lessons.training
+    resnet_lessons.train = room.train = room.loop.train = untrained
     for name in ("ipywidgets", "resnet_lessons.widgets"):
         sys.modules[name] = _NoWidgets(name)
 

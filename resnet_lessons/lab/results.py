@@ -168,11 +168,11 @@ def write(
     if not history.epochs:
         raise ValueError(
             f"the history of {history.label} has no finished epoch, but a stored run must have at "
-            f"least one; see why it ended: {history.stopped}"
+            f"least one; see why it ended: {history.ending_in_words()}"
         )
     shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.title}
-    if history.stopped:
-        shared["stopped"] = history.stopped
+    if told := history.ending_in_words():
+        shared["stopped"] = told
     origin = {"recipe": recipe, **_origin(data.device)}
     lines = [
         json.dumps({**shared, **dataclasses.asdict(epoch), "origin": origin}) for epoch in history

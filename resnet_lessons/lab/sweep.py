@@ -22,7 +22,7 @@ from resnet_lessons._arguments import one_of, whole_number
 from resnet_lessons.data import Dataset
 from resnet_lessons.lab import report, results
 from resnet_lessons.lab.experiments import EXPERIMENTS, Training
-from resnet_lessons.training import History, batch_indices, budget, train
+from resnet_lessons.training import Ending, History, batch_indices, budget, train
 
 STOPPED = "Stopped; what is finished is stored, and what was cut goes on from its last epoch."
 
@@ -113,7 +113,7 @@ def finish(
         progress=progress,
         live=False,
     )
-    if history.stopped and history.stopped.startswith("Interrupted"):
+    if history.ending is Ending.INTERRUPTED:
         raise KeyboardInterrupt
     return model, history
 
@@ -159,7 +159,7 @@ def _store(name: str, training: Training, history: History, data: Dataset) -> No
         data = training.images(data)
         results.write(name, training.net, training.depth, data, history, recipe)
     else:
-        print(f"{history.label} is not stored: {history.stopped}")
+        print(f"{history.label} is not stored: {history.ending_in_words()}")
     checkpoint(name, training).unlink(missing_ok=True)
 
 

@@ -19,8 +19,8 @@ from resnet_lessons.data import Dataset
 from resnet_lessons.training.acceleration import Arithmetic, layout
 from resnet_lessons.training.evaluation import evaluate
 from resnet_lessons.training.loop import train_step
+from resnet_lessons.training.random_state import own_random_state
 from resnet_lessons.training.recipe import batch_indices
-from resnet_lessons.training.train import own_random_state
 
 VARIABLE = "RESNET_LESSONS_BUDGET"
 NAMES = ("quick", "cpu", "gpu")

@@ -5,43 +5,45 @@ done. It is read with `weights_only=True`, so a file from elsewhere cannot run c
 """
 
 import contextlib
+import copy
 import io
-import itertools
 import os
 import pickle
+import re
 import warnings
 import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from resnet_lessons._files import write_whole
 from resnet_lessons.data import Dataset
+from resnet_lessons.training.evaluation import first_scores
 from resnet_lessons.training.recipe import Recipe
 
-FORMAT = "resnet_lessons training 1"
+SERIES = "resnet_lessons training "
+FORMAT = f"{SERIES}2"
+# By how much of the largest score the stored net's scores may differ when its weights are loaded:
+# other memory layouts, processors and releases of torch round otherwise. Without its shortcuts a
+# net differs by as much as it scores.
+TOLERANCE = 0.01
+CURE = "name another file, or delete this one to train from the start."
 
 
-def identity(model: nn.Module, data: Dataset, recipe: Recipe) -> dict[str, object]:
-    """What must be the same for a training to go on: the net, the images and the recipe."""
-    checksum = 0
-    for split in (data.train, data.test):
-        for tensor in (split.images, split.labels):
-            checksum = zlib.crc32(tensor.cpu().contiguous().numpy(), checksum)
-    images = f"{data!r}".partition(", on ")[0]
+def identity(model: nn.Module, data: Dataset, recipe: Recipe) -> dict[str, dict[str, object]]:
+    """What must be the same for a training to go on: the weights' shapes, the images, the recipe.
+
+    What the net computes belongs to it, too: see `first_scores`.
+    """
+    weights = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
     return {
-        # Printed, a net tells its blocks and their settings: plain and residual nets of one depth
-        # have the same weights, and differ there alone.
-        "net": f"{model}\n" + "\n".join(f"{k} {tuple(v.shape)}" for k, v in _weights(model)),
-        "data": f"{images}, mean {data.mean}, std {data.std}, checksum {checksum:08x}",
+        "net": {name: tuple(value.shape) for name, value in weights.items()},
+        "data": data.identity(),
         "recipe": asdict(recipe),
     }
-
-
-def _weights(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    return [(k, v) for k, v in model.state_dict().items() if isinstance(v, torch.Tensor)]
 
 
 class Checkpoint:
@@ -71,35 +73,33 @@ class Checkpoint:
         self.identity = identity
         self.warned = False
         # A process that was killed while it wrote has left a part behind.
-        for part in self.path.parent.glob(f"{self.path.name}.*.part"):
-            part.unlink(missing_ok=True)
+        part = re.compile(re.escape(self.path.name) + r"\.\d+\.part")
+        with contextlib.suppress(OSError):
+            for file in list(self.path.parent.iterdir()):
+                if part.fullmatch(file.name):
+                    file.unlink(missing_ok=True)
 
     def write(self, state: dict[str, object]) -> None:
         """Replace the file by one that holds `state`; where that fails, warn once and go on."""
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, "identity": self.identity, "state": state}, buffer)
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        content = buffer.getbuffer()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
+            write_whole(self.path, len(content), lambda file: file.write(content))
         except OSError as error:
             if not self.warned:
+                reason = error.__cause__ or error
                 kept = "stays as it was" if self.path.exists() else "does not exist yet"
                 warnings.warn(
-                    f"The checkpoint {self.path} cannot be written ({error.strerror or error}); "
+                    f"The checkpoint {self.path} cannot be written "
+                    f"({getattr(reason, 'strerror', None) or reason}); "
                     f"the training goes on, and the file {kept}. Free some space, or stop and "
                     "name another place.",
                     RuntimeWarning,
                     stacklevel=3,
                 )
             self.warned = True
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
     def read(self) -> dict[str, object] | None:
         """The state that was written last, or None where there is no file.
@@ -110,24 +110,39 @@ class Checkpoint:
         if not self.path.exists():
             return None
         content = self._content()
-        cure = "name another file, or delete this one to train from the start."
+        before = content["identity"]
         for part, meaning in (("net", "another net"), ("data", "other images")):
-            if content["identity"][part] != self.identity[part]:
-                before, now = _first_difference(content["identity"][part], self.identity[part])
-                raise ValueError(
-                    f"The checkpoint {self.path} is of {meaning} ({before!r}, here {now!r}), but "
-                    f"only the same training can go on; {cure}"
-                )
-        before, now = content["identity"]["recipe"], self.identity["recipe"]
-        changed = [
-            f"{k}={before.get(k)!r}, here {now[k]!r}" for k in now if before.get(k) != now[k]
-        ]
-        if changed:
-            raise ValueError(
-                f"The checkpoint {self.path} was trained with {'; '.join(changed)}, but only the "
-                f"same training can go on; pass the same values, {cure}"
-            )
+            if changed := _differences(before[part], self.identity[part]):
+                raise self._other(f"is of {meaning} ({'; '.join(changed[:3])})")
+        if changed := _differences(before["recipe"], self.identity["recipe"]):
+            raise self._other(f"was trained with {'; '.join(changed)}", "pass the same values, ")
         return content["state"]
+
+    def load_weights(self, model: nn.Module, data: Dataset, state: Mapping[str, object]) -> None:
+        """Put the stored weights into `model`.
+
+        Raises:
+            ValueError: it computes something else from them; its own weights stay.
+        """
+        own = copy.deepcopy(model.state_dict())
+        model.load_state_dict(state["model"])
+        before, now = state["scores"], first_scores(model, data).cpu()
+        scale = before.nan_to_num(0, 0, 0).abs().max().item()
+        if before.shape != now.shape or not torch.allclose(
+            before, now, rtol=0, atol=TOLERANCE * scale, equal_nan=True
+        ):
+            model.load_state_dict(own)
+            raise self._other(
+                f"is of another net (with these weights its largest score is {before.max():.4g}, "
+                f"here {now.max():.4g})"
+            )
+
+    def _other(self, difference: str, cure: str = "") -> ValueError:
+        """What is said where the file holds another training."""
+        return ValueError(
+            f"The checkpoint {self.path} {difference}, but only the same training can go on; "
+            f"{cure}{CURE}"
+        )
 
     def _content(self) -> dict:
         """The file's content, once it is sure that nothing in it was damaged."""
@@ -138,7 +153,8 @@ class Checkpoint:
             if damaged:
                 raise ValueError(f"{damaged} is damaged")
             content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-            if content["format"] != FORMAT:
+            known = content["format"] == FORMAT
+            if not known and not content["format"].startswith(SERIES):
                 raise ValueError(f"its format is {content['format']!r}")
             if not content["identity"].keys() >= self.identity.keys():
                 raise ValueError("it does not say of what")
@@ -154,10 +170,18 @@ class Checkpoint:
                 "is a file that an earlier training wrote; it is damaged or something else: "
                 "delete it to train from the start, or name another file."
             ) from error
+        if not known:
+            raise ValueError(
+                f"{self.path} was written by another version of the course (its format is "
+                f"{content['format']!r}, here {FORMAT!r}), so its training cannot go on; {CURE}"
+            )
         return content
 
 
-def _first_difference(before: str, now: str) -> tuple[str, str]:
-    """The first line in which two texts differ, from both."""
-    pairs = itertools.zip_longest(before.splitlines(), now.splitlines(), fillvalue="")
-    return next(((a.strip(), b.strip()) for a, b in pairs if a != b), ("", ""))
+def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """What two identities, field by field, do not have in common; a missing field is None."""
+    return [
+        f"{name}={before.get(name)!r}, here {now.get(name)!r}"
+        for name in {**now, **before}
+        if before.get(name) != now.get(name)
+    ]

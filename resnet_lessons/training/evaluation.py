@@ -1,15 +1,16 @@
-"""Loss and error of a network on a whole split."""
+"""Loss and error of a network on a whole split, and whether it gives scores at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lessons._arguments import one_of, whole_number
 from resnet_lessons.data import Dataset
+from resnet_lessons.training.random_state import own_random_state, seed_layers
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,34 @@ def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def first_scores(model: nn.Module, data: Dataset) -> Tensor:
+    """What the net makes of the first two training images, in evaluation mode: scores 2×classes.
+
+    It tells nets apart that have the same weights, such as a plain and a residual one of one depth.
+    """
+    with own_random_state(data.device), in_mode(model, training=False), torch.no_grad():
+        seed_layers(data.device, 0)
+        return scores_alone(model(data.normalize(data.train.images[:2])))
+
+
+def check_scores(model: nn.Module, data: Dataset) -> None:
+    """Say at once, not after a minute, when the model's scores do not fit the labels."""
+    scores = first_scores(model, data)
+    if scores.dim() != 2 or len(scores) != 2 or scores.shape[1] < data.num_classes:
+        raise ValueError(
+            f"the model gives scores of shape {tuple(scores.shape)} for 2 images, but "
+            f"{data.name} has {data.num_classes} classes, so they must be "
+            f"2×{data.num_classes}; build the model with num_classes={data.num_classes}."
+        )
+
+
+def scores_alone(found: object) -> Tensor:
+    """What the model gives, if that is scores alone."""
+    if not isinstance(found, Tensor):
+        raise TypeError(
+            f"the model gives a {type(found).__name__}, but it must give one tensor of scores "
+            "N×classes; leave out its auxiliary outputs, for example with aux_logits=False."
+        )
+    return found

@@ -46,21 +46,26 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        whole_number("epochs", self.epochs)
-        whole_number("batch_size", self.batch_size, minimum=2)
-        real_number("lr", self.lr, above=True)
-        real_number("momentum", self.momentum)
-        real_number("weight_decay", self.weight_decay)
-        one_of("schedule", self.schedule, SCHEDULES)
-        if self.steps is not None:
-            whole_number("steps", self.steps)
-        whole_number("warmup", self.warmup, minimum=0)
-        true_or_false("augmented", self.augmented)
-        whole_number("padding", self.padding, minimum=0)
-        if whole_number("seed", self.seed, minimum=0) >= 2**64:
+        # As plain Python numbers, whatever kind was given: a checkpoint holds these and no others.
+        checked = {
+            "epochs": whole_number("epochs", self.epochs),
+            "batch_size": whole_number("batch_size", self.batch_size, minimum=2),
+            "lr": real_number("lr", self.lr, above=True),
+            "momentum": real_number("momentum", self.momentum),
+            "weight_decay": real_number("weight_decay", self.weight_decay),
+            "schedule": str(one_of("schedule", self.schedule, SCHEDULES)),
+            "steps": None if self.steps is None else whole_number("steps", self.steps),
+            "warmup": whole_number("warmup", self.warmup, minimum=0),
+            "augmented": true_or_false("augmented", self.augmented),
+            "padding": whole_number("padding", self.padding, minimum=0),
+            "seed": whole_number("seed", self.seed, minimum=0),
+        }
+        if checked["seed"] >= 2**64:
             raise ValueError(
                 f"seed is {self.seed}, but a generator takes 64 bits; pass one below 2**64."
             )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def batches(self, images: int) -> list[slice]:
         """The batches of one epoch, see `batch_indices`."""

@@ -13,7 +13,7 @@ from resnet_lessons._arguments import one_of, real_number, whole_number
 from resnet_lessons.data import Dataset
 from resnet_lessons.networks import cifar_resnet
 from resnet_lessons.plots import curves
-from resnet_lessons.training import History, SteppedTraining
+from resnet_lessons.training import Ending, History, Recipe, TrainingLoop
 from resnet_lessons.widgets.explorer import Explorer, Shown, menu
 
 KINDS = ("plain", "residual")
@@ -75,7 +75,7 @@ class TrainingExplorer(Explorer):
         self, data: Dataset, depth: int, epochs: int, lr: float, width: int, seed: int
     ) -> None:
         self._data, self._epochs, self._width, self._seed = data, epochs, width, seed
-        self._pair: tuple[SteppedTraining, ...] = ()
+        self._pair: tuple[TrainingLoop, ...] = ()
         self._running, self._failure = False, ""
         self._go = Button(description="Start", button_style="primary")
         self._end = Button(description="Stop", disabled=True)
@@ -169,10 +169,8 @@ class TrainingExplorer(Explorer):
                     num_classes=data.num_classes,
                     in_channels=data.train.images.shape[1],
                 )
-            label = f"{kind}-{depth}"
-            pair.append(
-                SteppedTraining(net, data, self._epochs, lr=lr, seed=self._seed, label=label)
-            )
+            recipe = Recipe(epochs=self._epochs, lr=lr, seed=self._seed)
+            pair.append(TrainingLoop(net, data, recipe, kind=kind))
         self._pair, self._failure = tuple(pair), ""
 
     def _step(self) -> bool:
@@ -248,8 +246,8 @@ class TrainingExplorer(Explorer):
                     f"{history.label} after epoch {last.epoch}: training error "
                     f"{last.train_error:.1f} %, test error {last.test_error:.1f} %."
                 )
-            if "finite" in (history.stopped or ""):
-                ill.append(history.stopped)
+            if history.ending is Ending.DIVERGED:
+                ill.append(history.ending_in_words())
         return Shown((*lines, *ill), self._picture(), fault=bool(ill))
 
     def _state(self, depth: int, lr: float) -> str:

@@ -26,7 +26,7 @@ from resnet_lessons.lab.experiments import EXPERIMENTS
 from resnet_lessons.networks.cifar import cifar_resnet
 from resnet_lessons.networks.lesson_nine import lesson_nine
 from resnet_lessons.networks.resnet import resnet18
-from resnet_lessons.training.train import train
+from resnet_lessons.training import train
 
 matplotlib.use("Agg")  # no window, whatever the machine has
 

@@ -8,6 +8,7 @@ import torch
 from resnet_lessons.data.sets.loading import load
 from resnet_lessons.lab import mechanisms, results, sweep
 from resnet_lessons.lab.mechanisms import Measurement
+from resnet_lessons.training import Ending
 
 RECIPE = {"epochs": 1, "batch_size": 32, "lr": 0.01}
 
@@ -117,7 +118,7 @@ def test_an_interrupted_measurement_stores_nothing_and_goes_on(tiny, monkeypatch
 def test_an_interrupted_training_ends_it_all(tiny, monkeypatch):
     def interrupted(model, data, **options):
         history = real(model, data, **options)
-        history.stopped = "Interrupted in epoch 1 of 1; the 0 finished epochs are kept."
+        history.ending = Ending.INTERRUPTED
         return history
 
     real = sweep.train

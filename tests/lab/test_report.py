@@ -8,7 +8,7 @@ from resnet_lessons import plots
 from resnet_lessons.data.sets.loading import load
 from resnet_lessons.lab import report, results
 from resnet_lessons.lab.experiments import EXPERIMENTS, Experiment, mendings, pair
-from resnet_lessons.training.history import Epoch, History
+from resnet_lessons.training import Ending, Epoch, History
 
 RECIPE = {"epochs": 2, "lr": 0.1}
 FIGURES = [(0.1, 2.0, 30.0, 2.0, 40.0, 1.0), (0.05, 1.0, 20.0, 1.5, 30.0, 1.0)]
@@ -65,8 +65,9 @@ def test_changes_stand_in_the_order_in_which_they_were_made(folder, mini, monkey
 
 
 def test_a_training_that_ended_early_is_named_below_the_table(folder, mini):
-    results.write("depths", "plain", 8, mini, history(seed=3, stopped="The loss is gone."), RECIPE)
-    assert report.table("depths").splitlines()[-2:] == ["", "plain-8 seed 3: The loss is gone."]
+    results.write("depths", "plain", 8, mini, history(seed=3, ending=Ending.DIVERGED), RECIPE)
+    *_, empty, last = report.table("depths").splitlines()
+    assert not empty and last.startswith("plain-8 seed 3: The loss of plain-8 is no longer finite")
 
 
 PLOTS = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resnet_lessons.data.sets.loading import load
 from resnet_lessons.lab import results
-from resnet_lessons.training.history import Epoch, History
+from resnet_lessons.training import Ending, Epoch, History
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def test_lines_of_two_runs_may_alternate(file, mini):
 
 
 def test_a_training_without_a_finished_epoch_is_not_stored(folder, mini):
-    with pytest.raises(ValueError, match=r"plain-8 has no finished epoch, .*: The loss is gone"):
-        results.write("depths", "plain", 8, mini, history(epochs=0, stopped="The loss is gone"), {})
+    with pytest.raises(ValueError, match=r"plain-8 has no finished epoch, .*: The loss of"):
+        results.write("depths", "plain", 8, mini, history(epochs=0, ending=Ending.DIVERGED), {})
     assert results.available() == []
 
 

@@ -13,8 +13,7 @@ import torch
 from resnet_lessons.data.sets.loading import load
 from resnet_lessons.lab import results, sweep
 from resnet_lessons.lab.experiments import EXPERIMENTS, Experiment, pair
-from resnet_lessons.training.history import History
-from resnet_lessons.training.train import train
+from resnet_lessons.training import Ending, History, train
 
 RECIPE = {"epochs": 2, "batch_size": 32, "lr": 0.01}
 
@@ -137,17 +136,20 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tiny, monkeypatch, capsys):
 def test_a_training_that_fails_does_not_end_the_sweep(tiny, monkeypatch, capsys):
     def failing(model, data, **options):
         if "plain-14" in options["label"]:
-            return History(options["label"], options["seed"], [], "The loss is no longer finite.")
+            return History(options["label"], options["seed"], [], Ending.DIVERGED)
         history = train(model, data, **options)
         if "residual-14" in options["label"]:
-            history.stopped = "The loss is no longer finite in epoch 3."
+            history.ending = Ending.DIVERGED
         return history
 
     monkeypatch.setattr(sweep, "train", failing)
     sweep.sweep("tiny")
     runs = results.read("tiny")
     assert len(runs) == 6
-    assert "plain-14 seed 0 is not stored: The loss is no longer finite." in capsys.readouterr().out
+    assert (
+        "plain-14 seed 0 is not stored: The loss of plain-14 seed 0 is no longer finite"
+        in capsys.readouterr().out
+    )
     stopped = {run.label for run in runs if run.stopped}
     assert stopped == {"residual-14"}, "what ended early is stored like what did not"
 

@@ -595,9 +595,9 @@ def test_two_trainings_that_measured_the_same_are_two(published):
 
 
 def test_a_notebook_shows_one_picture_and_one_bar():
-    """In a real kernel, with nothing asked for: the curve grows in place, the bar in one line."""
+    """In a real kernel, with plots imported: the curve grows in place, the bar in one line."""
     code = """\
-from resnet_lessons import cifar_resnet, load, train
+from resnet_lessons import cifar_resnet, load, plots, train
 data = load(device="cpu").pooled(4).take(128, 20)
 history = train(cifar_resnet(8, width=2, in_channels=1), data, 3, batch_size=64)
 """

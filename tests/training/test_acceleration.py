@@ -78,7 +78,7 @@ def test_the_scaler_of_float16_comes_back_from_a_checkpoint(mini, tmp_path, monk
             self.device, self.dtype = device, torch.float16
             self.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3)
 
-    monkeypatch.setattr("resnet_lessons.training.train.Arithmetic", Narrow)
+    monkeypatch.setattr("resnet_lessons.training.loop.Arithmetic", Narrow)
     whole = quiet(net(), mini, epochs=3, checkpoint=tmp_path / "whole.pt")
 
     class Stop(Exception):

@@ -11,7 +11,7 @@ from torch import nn
 from resnet_lessons import budget
 from resnet_lessons.data.sets.loading import load
 from resnet_lessons.networks.cifar import cifar_resnet
-from resnet_lessons.training.train import train
+from resnet_lessons.training import train
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from trainings import net, quiet
 
 from resnet_lessons.data.sets.loading import load
+from resnet_lessons.training.history import Ending
 from resnet_lessons.training.recipe import Recipe, batch_indices
 
 HE = Recipe(
@@ -62,7 +64,7 @@ def test_a_training_ends_after_its_steps(mini, steps, lengths):
     model.register_forward_hook(lambda m, i, o: batches.append(len(o)) if m.training else None)
     history = quiet(model, mini, steps=steps)
     assert batches == [64] * steps and len(history) == len(lengths)
-    assert history.stopped is None
+    assert history.ending is Ending.FINISHED
     total = [replace(HE, schedule="cosine").lr_at(first, steps) for first in (0, 4)]
     assert history.column("lr") == pytest.approx(total[: len(lengths)])
 
@@ -117,3 +119,23 @@ def test_the_padding_is_that_of_the_augmentation(mini, monkeypatch):
 def test_what_is_out_of_range_is_named(name, value):
     with pytest.raises((TypeError, ValueError), match=f"^{name} is {value!r}, but .*; pass"):
         replace(HE, **{name: value})
+
+
+def test_numbers_of_numpy_become_pythons_own():
+    given = {
+        "epochs": np.int64(164),
+        "batch_size": np.int32(128),
+        "lr": np.logspace(-1, -2, 3)[0],
+        "momentum": np.float32(0.5),
+        "weight_decay": np.float64(1e-4),
+        "schedule": np.str_("steps"),
+        "steps": np.int64(64_000),
+        "warmup": np.uint8(4),
+        "padding": np.int16(4),
+        "seed": np.int64(2),
+    }
+    recipe = Recipe(**given)
+    for name, value in given.items():
+        found = getattr(recipe, name)
+        assert type(found) in (int, float, str), name
+        assert found == value, name

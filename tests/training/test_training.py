@@ -22,14 +22,14 @@ from trainings import (
     same,
 )
 
-from resnet_lessons import plots
 from resnet_lessons.data.augmentation import augment
 from resnet_lessons.data.sets.loading import load
-from resnet_lessons.training import train as training
+from resnet_lessons.training import progress
 from resnet_lessons.training.evaluation import evaluate
-from resnet_lessons.training.loop import train_step
+from resnet_lessons.training.history import Ending
+from resnet_lessons.training.loop import train, train_step
+from resnet_lessons.training.progress import in_notebook
 from resnet_lessons.training.recipe import SCHEDULES, batch_indices
-from resnet_lessons.training.train import in_notebook, train
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,8 @@ def test_ctrl_c_keeps_what_was_measured(mini, place):
     state = torch.get_rng_state()
     history = quiet(model, mini, epochs=5, live=interrupted_by_live if place == "live" else False)
     assert [epoch.epoch for epoch in history] == [1, 2]
-    assert "Interrupted in epoch 3 of 5" in history.stopped
+    assert history.ending is Ending.INTERRUPTED
+    assert str(history).splitlines()[-1].startswith("Interrupted in epoch 3 of 5")
     assert torch.equal(torch.get_rng_state(), state)
     assert not model.training and not model.net.bn1.training
     assert measured(history) == measured(quiet(Wrapped(dropout=0.5), mini, epochs=5))[:2]
@@ -209,7 +210,8 @@ def test_ctrl_c_keeps_what_was_measured(mini, place):
 
 def test_ctrl_c_after_the_last_epoch_names_no_epoch_that_there_is_not(mini):
     history = quiet(net(), mini, epochs=2, live=interrupted_by_live)
-    assert len(history) == 2 and "3 of 2" not in history.stopped
+    assert len(history) == 2 and history.ending is Ending.INTERRUPTED
+    assert "Interrupted in epoch 2 of 2" in str(history)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_cure(mini):
@@ -222,22 +224,24 @@ def test_a_loss_that_is_not_finite_stops_with_the_cure(mini):
         history = quiet(model, mini, epochs=3, live=spoil, label="spoilt")
     assert len(caught) == 1 and caught[0].filename == trainings.__file__
     assert len(history) == 1 and math.isfinite(history[0].train_loss)
-    assert str(caught[0].message) == history.stopped
+    assert history.ending is Ending.DIVERGED
+    told = str(caught[0].message)
+    assert told == str(history).splitlines()[-1]
     for part in ("spoilt", "it is 0.1; 0.01, say", "infinite values in the weights"):
-        assert part in history.stopped
+        assert part in told
     assert model.count == 5, "it went on after the first batch of epoch 2"
 
 
 def test_a_learning_rate_far_too_large_is_named(mini):
     with pytest.warns(RuntimeWarning, match=r"try a smaller learning rate \(it is 1e\+20; 1e\+19"):
         history = quiet(net(), mini, lr=1e20)
-    assert len(history) == 0 and history.stopped.startswith("The loss of CifarResNet")
+    assert len(history) == 0 and history.ending is Ending.DIVERGED
 
 
 def test_a_finished_training_was_not_stopped(mini):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert quiet(net(), mini).stopped is None
+        assert quiet(net(), mini).ending is Ending.FINISHED
 
 
 @pytest.mark.parametrize("mode", [True, False])
@@ -317,10 +321,28 @@ def test_live_is_called_once_an_epoch_with_the_growing_history(mini):
 )
 def test_a_live_curve_is_drawn_where_it_can_be_seen(mini, monkeypatch, live, notebook, expected):
     calls = []
-    monkeypatch.setattr(plots, "LiveCurves", lambda: calls.append)
-    monkeypatch.setattr(training, "in_notebook", lambda: notebook)
+    monkeypatch.setattr(progress, "show_live", lambda: calls.append)
+    monkeypatch.setattr(progress, "in_notebook", lambda: notebook)
     quiet(net(), mini, live=live)
     assert len(calls) == expected
+
+
+@pytest.mark.parametrize("notebook", [True, False])
+def test_where_nobody_draws_a_curve_is_shown_only_if_asked_for_and_then_refused(
+    mini, monkeypatch, notebook
+):
+    monkeypatch.setattr(progress, "show_live", None)
+    monkeypatch.setattr(progress, "in_notebook", lambda: notebook)
+    for live in (None, False):
+        assert len(quiet(net(), mini, epochs=1, live=live)) == 1
+    with pytest.raises(RuntimeError, match=r"live is True, but .*; import resnet_lessons\.plots"):
+        quiet(net(), mini, live=True)
+
+
+def test_the_pictures_come_with_plots():
+    from resnet_lessons import plots
+
+    assert progress.show_live is plots.LiveCurves
 
 
 def test_this_is_no_notebook():
@@ -378,3 +400,63 @@ def test_one_training_image_is_too_few(mini):
 
 def test_more_classes_than_labels_are_no_fault(mini):
     assert len(quiet(net(num_classes=12), mini, epochs=1)) == 1
+
+
+# What it is of
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "depth", "label"),
+    [
+        ({}, "plain", 8, "plain-8"),
+        ({"kind": "mine"}, "mine", 8, "mine-8"),
+        ({"label": "first try"}, "plain", 8, "first try"),
+        ({"kind": "mine", "label": "first try"}, "mine", 8, "first try"),
+    ],
+)
+def test_kind_and_depth_are_the_models_own_unless_told(mini, options, kind, depth, label):
+    model = net()
+    model.kind = "plain"
+    history = quiet(model, mini.take(64, 20), epochs=1, **options)
+    assert (history.kind, history.depth, history.label) == (kind, depth, label)
+
+
+def test_a_model_that_tells_nothing_of_itself_is_called_by_its_class(mini):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(49, 10))
+    history = quiet(model, mini.take(64, 20), epochs=1)
+    assert (history.kind, history.depth, history.label) == (None, None, "Sequential")
+    model.kind, model.depth = nn.ReLU(), "deep"  # what means something else
+    history = quiet(model, mini.take(64, 20), epochs=1, kind="linear")
+    assert (history.kind, history.depth, history.label) == ("linear", None, "Sequential")
+
+
+def test_a_kind_that_is_no_text_is_named(mini):
+    with pytest.raises(TypeError, match=r"kind is 3, but it must be text or None; pass"):
+        quiet(net(), mini, kind=3)
+
+
+# What may be around it
+
+
+def test_gradients_that_are_turned_off_are_no_hindrance_and_stay_off(mini):
+    expected = quiet(net(), mini)
+    with torch.no_grad():
+        assert measured(quiet(net(), mini)) == measured(expected)
+        assert not torch.is_grad_enabled()
+
+
+class Auxiliary(nn.Module):
+    """As torchvision's googlenet: a tuple while it trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+
+    def forward(self, x):
+        scores = self.net(x)
+        return (scores, scores) if self.training else scores
+
+
+def test_a_net_with_auxiliary_outputs_is_told_to_leave_them_out(mini):
+    with pytest.raises(TypeError, match=r"gives a tuple, but .*scores.*; leave out"):
+        quiet(Auxiliary(), mini)

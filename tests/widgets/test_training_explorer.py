@@ -10,6 +10,7 @@ import torch
 from nbclient import NotebookClient
 
 from resnet_lessons import cifar_resnet, load, train, widgets
+from resnet_lessons.training import Ending
 from resnet_lessons.widgets.explorer import VIEW
 
 module = importlib.import_module("resnet_lessons.widgets.training")  # its function hides it
@@ -104,7 +105,7 @@ def test_stopped_it_keeps_its_curve_and_can_start_again_with_other_settings():
         end.click()
         await until(lambda: go.description == "Start")
         kept = lab.histories
-        assert 1 <= len(kept[1]) < 50 and kept[1].stopped.startswith("Interrupted in epoch")
+        assert 1 <= len(kept[1]) < 50 and kept[1].ending is Ending.INTERRUPTED
         assert f"Ended after {max(map(len, kept))} of 50 epochs." in lab.shown.text[0]
         assert len(lab.shown.picture.axes[0].lines[0].get_xdata()) == len(kept[0])
         assert "<img" in lab._repr_mimebundle_()["text/html"]
