@@ -12,13 +12,13 @@ import time
 
 import pytest
 from submitted import ALL, KIND, PADDING, SETUP, K
-from test_grading_files import archive, notebook
+from test_submissions import archive, notebook
 
-from resnet_lessons import grade
+from resnet_grading import gradebook, jobs
+from resnet_grading.__main__ import main
+from resnet_grading.judge_process import JudgeProcess
+from resnet_grading.records import Grade, Record, RunStore
 from resnet_lessons.checks.verdict import Verdict
-from resnet_lessons.grading import gradebook, run
-from resnet_lessons.grading.lane import Lane
-from resnet_lessons.grading.records import Record
 from set_repository import ROOT
 
 HOSTILE = "<script>alert(1)</script>"
@@ -37,7 +37,7 @@ def graded(tmp_path_factory):
     }
     (folder / "submissions.zip").write_bytes(archive(members))
     out = folder / "grades.csv"
-    assert grade.main([str(folder / "submissions.zip"), "--out", str(out), "--workers", "2"]) == 0
+    assert main([str(folder / "submissions.zip"), "--out", str(out), "--workers", "2"]) == 0
     return folder
 
 
@@ -74,61 +74,51 @@ def test_each_student_gets_a_page_that_is_safe_to_open(graded):
 
 
 def test_what_is_graded_is_not_graded_again(graded, monkeypatch, capsys):
-    monkeypatch.setattr(run, "Lane", lambda: pytest.fail("graded again"))
+    monkeypatch.setattr(jobs, "JudgeProcess", lambda: pytest.fail("graded again"))
     before = (graded / "grades.csv").read_text(encoding="utf-8")
     out = graded / "grades.csv"
-    assert grade.main([str(graded / "submissions.zip"), "--out", str(out)]) == 0
+    assert main([str(graded / "submissions.zip"), "--out", str(out)]) == 0
     assert out.read_text(encoding="utf-8") == before
     assert "4 students" in capsys.readouterr().out
 
 
 def test_canvas_and_moodle_get_their_columns(graded):
     arguments = [str(graded / "submissions.zip"), "--out", str(graded / "grades.csv")]
-    assert grade.main([*arguments, "--format", "canvas"]) == 0
+    assert main([*arguments, "--format", "canvas"]) == 0
     worth, *told = rows(graded / "grades.csv")
     assert list(worth)[:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     assert worth["Student"].strip() == "Points Possible"
     assert worth["3.4 The residual block"] == "10"
     assert {row["ID"]: row["3.2 The padding shortcut"] for row in told}["12"] == "4"
-    assert grade.main([*arguments, "--format", "moodle", "--per", "sheet"]) == 0
+    assert main([*arguments, "--format", "moodle", "--per", "sheet"]) == 0
     told = {row["Identifier"]: row for row in rows(graded / "grades.csv")}
     assert told["Participant 12"]["Grade"] == told["Participant 12"]["Sheet 03"] == "6"
     assert told["Participant 12"]["Maximum Grade"] == "25"
     assert "✓ 3.1" in told["Participant 12"]["Feedback comments"]
-    assert grade.main(arguments) == 0  # as the other tests expect it
+    assert main(arguments) == 0  # as the other tests expect it
 
 
 def test_a_changed_submission_is_graded_anew_and_a_new_seed_is_drawn_on_demand(graded, monkeypatch):
     asked = []
 
     class Judge:
-        about = {"mode": "plain"}  # noqa: RUF012
-
-        def __init__(self):
-            self.process = self
-
-        def poll(self):
-            return None
-
         def close(self):
             pass
 
         def grade(self, cells, sheet, seed, limits):
             asked.append((len(cells), seed))
-            verdict = Verdict("3.1", "right", 4, 4)
-            found = {"verdicts": {"shortcut_kind": verdict}, "failures": []}
-            return {**found, "remarks": [], "seconds": 1.0}
+            return Grade({"shortcut_kind": Verdict("3.1", "right", 4, 4)}, seconds=1.0)
 
-    monkeypatch.setattr(run, "Lane", Judge)
-    (graded / "more").mkdir()
-    (graded / "more" / "x.ipynb").write_bytes(notebook(KIND))
-    arguments = [str(graded / "more"), "--out", str(graded / "more.csv")]
-    assert grade.main(arguments) == grade.main(arguments) == 0
+    monkeypatch.setattr(jobs, "JudgeProcess", Judge)
+    (graded / "late").mkdir()
+    (graded / "late" / "x.ipynb").write_bytes(notebook(KIND))
+    arguments = [str(graded / "late"), "--out", str(graded / "more.csv")]
+    assert main(arguments) == main(arguments) == 0
     assert len(asked) == 1
-    (graded / "more" / "x.ipynb").write_bytes(notebook(KIND, "x = 1"))
-    assert grade.main(arguments) == 0
+    (graded / "late" / "x.ipynb").write_bytes(notebook(KIND, "x = 1"))
+    assert main(arguments) == 0
     assert [count for count, _ in asked] == [1, 2] and asked[0][1] == asked[1][1]
-    assert grade.main([*arguments, "--again"]) == 0
+    assert main([*arguments, "--again"]) == 0
     assert len(asked) == 3 and asked[2][1] != asked[1][1]
     assert json.loads((graded / "more" / "seed.json").read_text())["seed"] == asked[2][1]
 
@@ -139,7 +129,7 @@ def test_ctrl_c_costs_nothing(tmp_path):
     for name, cells in (("a", [KIND]), ("b", [slow, slow, slow]), ("c", [KIND])):
         (tmp_path / f"{name}.ipynb").write_bytes(notebook(*cells, "checks.shortcut_kind(x)"))
     out = tmp_path / "grades.csv"
-    command = [sys.executable, "-m", "resnet_lessons.grade", str(tmp_path), "--out", str(out)]
+    command = [sys.executable, "-m", "resnet_grading", str(tmp_path), "--out", str(out)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     attempt = tmp_path / "grades" / "records"
@@ -155,31 +145,30 @@ def test_ctrl_c_costs_nothing(tmp_path):
 
 
 def test_the_grader_goes_on_when_a_judge_is_killed(tmp_path, monkeypatch):
-    class Killed(Lane):
+    class Killed(JudgeProcess):
         def grade(self, cells, sheet, seed, limits):
             if "kill me" in cells[0]:
+                self.start()
                 threading.Timer(0.2, self.process.kill).start()
                 cells = ["import time\ntime.sleep(60)"]
             return super().grade(cells, sheet, seed, limits)
 
-    monkeypatch.setattr(run, "Lane", Killed)
+    monkeypatch.setattr(jobs, "JudgeProcess", Killed)
     names = {"a": "# kill me\nshortcut_kind = 3", "b": KIND}
     for name, cell in names.items():
         (tmp_path / f"{name}.ipynb").write_bytes(notebook(cell))
-    assert grade.main([str(tmp_path), "--out", str(tmp_path / "g.csv")]) == 0
+    assert main([str(tmp_path), "--out", str(tmp_path / "g.csv")]) == 0
     told = {row["Student"]: row for row in rows(tmp_path / "g.csv")}
     assert told["a"]["Total"] == "0" and "could not be graded" in told["a"]["Look at"]
     assert told["b"]["Total"] == str(K["shortcut_kind"])
 
 
 def test_a_notebook_that_stopped_the_grader_twice_is_left_to_a_person(tmp_path):
-    from resnet_lessons.grading.records import Kept
-
-    kept = Kept(tmp_path / "grades")
+    kept = RunStore(tmp_path / "grades")
     assert [kept.attempt("a", "m") for _ in range(3)] == [True, True, False]
     assert kept.attempt("a", "changed")
     kept.keep("a", "changed", Record("a", "", "a.ipynb", None))
-    assert kept.find("a", "changed").student == "a" and kept.find("a", "m") is None
+    assert kept.find("a", "changed") == Grade() and kept.find("a", "m") is None
     assert kept.attempt("a", "changed")
 
 
@@ -193,12 +182,13 @@ def test_a_notebook_that_stopped_the_grader_twice_is_left_to_a_person(tmp_path):
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(arguments, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert grade.main(arguments) == 2
+    assert main(arguments) == 2
     assert says in capsys.readouterr().err
 
 
 def test_a_row_without_a_sheet_is_empty_there():
-    one = Record("a", "1", "f", "03", {"shortcut_kind": Verdict("3.1", "wrong", 1, 4)})
+    one = Record("a", "1", "f", "03")
+    one.grade.verdicts["shortcut_kind"] = Verdict("3.1", "wrong", 1, 4)
     other = Record("b", "2", "g", None, remarks=["no sheet"])
     lines = gradebook.table(gradebook.rows([one, other]), "plain").splitlines()
     assert lines[1].startswith("a,1,0.5,0,0,0,0,0.5,25")

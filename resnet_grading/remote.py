@@ -8,11 +8,11 @@ import inspect
 import time
 from collections.abc import Callable
 
+from resnet_grading.protocol import Broken, Channel, Lost, TimeIsUp, decode, encode
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
-from resnet_lessons.grading.wire import Broken, Channel, Lost, Over, TimeIsUp, read, write
 
-RAISED = {"Broke": Broke, "NotAttempted": NotAttempted, "Wrong": Wrong}
+RAISED = {kind.__name__: kind for kind in (Broke, NotAttempted, Wrong)}
 LONGEST = 1000  # characters of a sentence that a worker may say
 
 
@@ -47,11 +47,18 @@ class Connection:
         timeout = min(left, timeout or self.seconds)
         try:
             if left <= 0:
-                raise Over("The time is over.")
-            self.channel.send(write({"do": what, **details}, _number), timeout)
-            return self._result(read(*self.channel.receive(timeout), self._module))
-        except TimeIsUp as error:
-            self.lost = Over("The time is over.") if timeout == left else error
+                raise TimeIsUp
+            self.channel.send(encode({"do": what, **details}, _number), timeout)
+            reply = decode(
+                *self.channel.receive(timeout), lambda number: RemoteModule(self, number)
+            )
+            return self._result(reply)
+        except TimeIsUp:
+            self.lost = TimeIsUp(
+                "The time for the whole notebook was over."
+                if timeout == left
+                else f"The code was not done after {timeout:g} seconds, and was stopped."
+            )
             raise self.lost from None
         except Lost as error:
             self.lost = error
@@ -62,29 +69,19 @@ class Connection:
         try:
             return self.ask(what, **details)
         except Lost as error:
-            raise Stopped(told(error, self.seconds)) from None
+            raise Stopped(str(error)) from None
 
     def _module(self, number: int) -> "RemoteModule":
         return RemoteModule(self, number)
 
     def _result(self, reply: object) -> object:
-        if not isinstance(reply, dict) or len(reply) != 1:
-            raise Broken("It sent no answer to what was asked.")
-        if "gives" in reply:
-            return reply["gives"]
-        kind, sentence = reply.get("raises") or (None, None)
-        if kind not in RAISED or not isinstance(sentence, str):
-            raise Broken("It sent no answer to what was asked.")
-        raise RAISED[kind](sentence[:LONGEST])
-
-
-def told(error: Lost, seconds: float) -> str:
-    """What became of the worker, in a sentence for the learner."""
-    return {
-        "Ended": "The code ended its own process (`os._exit`, a crash, or no memory left).",
-        "Over": "The time for the whole notebook was over.",
-        "TimeIsUp": f"The code was not done after {seconds:g} seconds, and was stopped.",
-    }.get(type(error).__name__, f"The code disturbed the grading and was stopped: {error}")
+        if isinstance(reply, dict) and len(reply) == 1:
+            if "gives" in reply:
+                return reply["gives"]
+            kind, sentence = reply.get("raises") or (None, None)
+            if kind in RAISED and isinstance(sentence, str):
+                raise RAISED[kind](sentence[:LONGEST])
+        raise Broken("It sent no answer to what was asked.")
 
 
 def _number(module: Module) -> int:
@@ -96,30 +93,29 @@ def _number(module: Module) -> int:
 class RemoteAnswer(Answer):
     """The answer that the worker holds."""
 
+    number = None
+
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
 
 class RemoteModule(Module):
     """The module that the worker knows by `number`."""
 
     def __init__(self, connection: Connection, number: int) -> None:
-        self._connection, self.number = connection, number
+        self.connection, self.number = connection, number
 
 
 def public(kind: type) -> list[str]:
     """The methods by which probes look at an `Answer` or a `Module`."""
-    return [
-        name
-        for name, thing in vars(kind).items()
-        if inspect.isfunction(thing) and (not name.startswith("_") or name == "__call__")
-    ]
+    methods = [name for name, thing in vars(kind).items() if inspect.isfunction(thing)]
+    return [name for name in methods if not name.startswith("_") or name == "__call__"]
 
 
 def _asking(name: str) -> Callable:
     def method(self: RemoteAnswer | RemoteModule, *args: object, **kwargs: object) -> object:
-        number = getattr(self, "number", None)
-        return self._connection.put("look", module=number, name=name, args=args, kwargs=kwargs)
+        details = {"module": self.number, "name": name, "args": args, "kwargs": kwargs}
+        return self.connection.put("look", **details)
 
     return method
 

@@ -5,10 +5,9 @@ one that fails does not stop those after it: answers are judged by what they do,
 the rest of a notebook works.
 """
 
-import __future__
-
 import ast
 import builtins
+import codeop
 import linecache
 import math
 import re
@@ -22,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 import resnet_lessons
-from resnet_lessons.grading.timing import TimeLimit, limited
+from resnet_grading.timing import TimeLimit, limited
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 # A cell magic that runs the rest of its cell as Python.
@@ -92,7 +91,7 @@ class Notebook:
 
     def run(self, number: int, source: str) -> None:
         """Run a cell; nothing that it does raises here."""
-        flags = 0
+        compiler = codeop.Compile()  # remembers `from __future__ import …` for the rest of the cell
         for text, tree in parts(source):
             filename = f"<cell {number}, line {1 + len(linecache.cache)}>"
             linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
@@ -101,9 +100,14 @@ class Notebook:
                 continue
             overtime = False
             for node in tree.body:
-                flags |= _future(node)
-                if not overtime or isinstance(node, DEFINITIONS):
-                    overtime |= self._statement(number, node, filename, flags)
+                if overtime and not isinstance(node, DEFINITIONS):
+                    continue
+                try:
+                    code = compiler(ast.Module([node], []), filename, "exec")
+                except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                    self.failures.append(Failure(number, in_a_sentence(error)))
+                else:
+                    overtime |= self._execute(number, code)
         self._note()
 
     def again(self) -> None:
@@ -117,15 +121,6 @@ class Notebook:
                 else:
                     self.failures.append(failure)
             self._note()
-
-    def _statement(self, number: int, node: ast.stmt, filename: str, flags: int) -> bool:
-        try:
-            module = ast.Module([node], [])
-            code = compile(module, filename, "exec", flags, dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            self.failures.append(Failure(number, in_a_sentence(error)))
-            return False
-        return self._execute(number, code)
 
     def _execute(self, number: int, code: types.CodeType) -> bool:
         """Run a statement; whether it ran out of time."""
@@ -196,16 +191,6 @@ def split(source: str) -> list[str]:
             decorated = line.startswith("@")
         pieces[-1].append(line)
     return [text for piece in pieces if (text := "\n".join(piece)).strip()]
-
-
-def _future(node: ast.stmt) -> int:
-    """The flag of `from __future__ import …`, which holds for the rest of its cell."""
-    if not isinstance(node, ast.ImportFrom) or node.module != "__future__":
-        return 0
-    flags = 0
-    for alias in node.names:
-        flags |= getattr(getattr(__future__, alias.name, None), "compiler_flag", 0)
-    return flags
 
 
 def in_a_sentence(error: BaseException) -> str:

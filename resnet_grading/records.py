@@ -1,5 +1,6 @@
 """What a grading run keeps: its seed, and what came of each submission, whole or not at all."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -7,12 +8,38 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import resnet_lessons
+from resnet_grading.sheets import sheets
+from resnet_lessons import checks
 from resnet_lessons._files import write_whole
 from resnet_lessons.checks.verdict import Verdict
-from resnet_lessons.grading.sheets import sheets
 
 MOST_ATTEMPTS = 2  # to grade a submission, should the grader itself be stopped in the middle
+
+
+@dataclass
+class Grade:
+    """What a judge found.
+
+    Attributes:
+        verdicts: by the exercises' names, in their order.
+        failures: of cells, as number and sentence.
+        look: what the person who grades should look at.
+        seconds: what it took, by the clock.
+        mode: how strongly the learner's code was shut in, one of `launch.MODES`; "" if none ran.
+    """
+
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    failures: list[tuple[int, str]] = field(default_factory=list)
+    look: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    mode: str = ""
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, object]) -> "Grade":
+        """Undo `asdict` and JSON."""
+        verdicts = {name: Verdict(**verdict) for name, verdict in plain["verdicts"].items()}
+        failures = [(number, sentence) for number, sentence in plain["failures"]]
+        return cls(**{**plain, "verdicts": verdicts, "failures": failures})
 
 
 @dataclass
@@ -22,35 +49,29 @@ class Record:
     Attributes:
         student, number, file: whose it is.
         sheet: "03"; None if it is no answer to any sheet.
-        verdicts: by the exercises' names.
-        failures: of cells, as number and sentence.
         remarks: on the file, for the student.
-        look: what the person who grades should look at.
-        seconds: what the grading took.
     """
 
     student: str
     number: str
     file: str
     sheet: str | None
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    failures: list[tuple[int, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    look: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    grade: Grade = field(default_factory=Grade)
 
     @property
     def points(self) -> dict[str, float]:
         """By the exercises' names: their points times the share of probes passed in a row."""
-        worth = {e.name: e.points for e in sheets().get(self.sheet, ())}
-        return {n: round(worth[n] * v.share, 2) for n, v in self.verdicts.items() if n in worth}
+        verdicts, exercises = self.grade.verdicts, sheets().get(self.sheet, ())
+        worth = {e.name: e.points for e in exercises if e.name in verdicts}
+        return {name: round(most * verdicts[name].share, 2) for name, most in worth.items()}
 
     @property
     def total(self) -> float:
         return round(sum(self.points.values()), 2)
 
 
-class Kept:
+class RunStore:
     """The folder beside the grades: a rerun grades only what it does not find here."""
 
     def __init__(self, folder: Path, again: bool = False) -> None:
@@ -66,47 +87,37 @@ class Kept:
 
     def _seed(self, again: bool) -> int:
         path = self.folder / "seed.json"
-        try:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             seed = json.loads(path.read_text())["seed"]
             if not again and type(seed) is int:
                 return seed
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
         seed = secrets.randbelow(2**40)
         write_text(path, json.dumps({"seed": seed}))
         return seed
 
-    def find(self, key: str, mark: str) -> Record | None:
+    def find(self, key: str, mark: str) -> Grade | None:
         """What is known of a submission with that content; None if it has to be graded."""
-        try:
-            told = json.loads((self.folder / "records" / f"{key}.json").read_text("utf-8"))
-            if told.pop("mark") != mark:
-                return None
-            verdicts = {name: Verdict(**v) for name, v in told.pop("verdicts").items()}
-            failures = [(number, sentence) for number, sentence in told.pop("failures")]
-            return Record(**told, verdicts=verdicts, failures=failures)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            known = json.loads((self.folder / "records" / f"{key}.json").read_text("utf-8"))
+            if known["mark"] == mark:
+                return Grade.from_plain(known["grade"])
+        return None
 
     def keep(self, key: str, mark: str, record: Record) -> None:
         """Remember what came of a submission."""
         text = json.dumps({"mark": mark, **asdict(record)}, ensure_ascii=False, indent=1)
         write_text(self.folder / "records" / f"{key}.json", text)
-        self._attempts(key).unlink(missing_ok=True)
+        self.forget_attempts(key)
 
     def attempt(self, key: str, mark: str) -> bool:
         """Note that it is tried now; whether it may be: not if that stopped the grader before."""
         path = self._attempts(key)
-        try:
-            before, count = path.read_text().split()
-        except (OSError, ValueError):
-            before, count = mark, "0"
-        count = int(count) if before == mark else 0
-        write_text(path, f"{mark} {count + 1}")
-        return count < MOST_ATTEMPTS
+        before = path.read_text() if path.exists() else ""
+        write_text(path, f"{before}{mark}\n")
+        return before.split().count(mark) < MOST_ATTEMPTS
 
-    def forget(self, key: str) -> None:
-        """The attempt was given up for another reason."""
+    def forget_attempts(self, key: str) -> None:
+        """The last attempt came to an end, or was given up for another reason."""
         self._attempts(key).unlink(missing_ok=True)
 
     def put_feedback(self, name: str, page: str) -> Path:
@@ -126,9 +137,8 @@ def safe_name(student: str, number: str) -> str:
 
 def mark_of(cells: list[str], sheet: str, seed: int) -> str:
     """What a grade depends on: the code, the sheet, its probes, and the random numbers."""
-    checks = Path(resnet_lessons.__file__).parent / "checks"
-    parts = [*cells, sheet, str(seed)]
-    parts += [path.read_text("utf-8") for path in sorted(checks.glob("*.py"))]
+    probes = sorted(Path(checks.__file__).parent.rglob("*.py"))
+    parts = [*cells, sheet, str(seed), *(path.read_text("utf-8") for path in probes)]
     return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()
 
 

@@ -1,0 +1,127 @@
+"""A judge in a process of its own: a line of JSON for each submission in, one for its grade out."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+
+from resnet_grading import launch, sandbox
+from resnet_grading.judge import grade
+from resnet_grading.records import Grade
+from resnet_grading.sandbox import Limits
+
+# What a judge needs to know; the rest of the environment, with what secrets it may hold, stays out.
+KNOWN = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV",
+         "PYTHONHOME", "SYSTEMROOT", "WINDIR", "TMPDIR", "TEMP", "TMP", "USERPROFILE")  # fmt: skip
+SPARE = 300.0  # seconds beyond a submission's own after which a judge itself must have failed
+
+
+class JudgeFailed(Exception):
+    """There is no grade; the message says in a sentence why."""
+
+
+class JudgeProcess:
+    """A judge, which grades one submission after the other.
+
+    Its process is started when it is first needed, and anew after it has ended by accident.
+    """
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+        self.closed = False
+        self.changing = threading.Lock()
+
+    def start(self) -> None:
+        """Start the process, unless it lives. Raises: JudgeFailed if it was closed for good."""
+        with self.changing:
+            if self.closed:
+                raise JudgeFailed("The grader was stopped.")
+            if self.process and self.process.poll() is None:
+                return
+            environment = {name: os.environ[name] for name in KNOWN if name in os.environ}
+            environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
+            environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "resnet_grading.judge_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                start_new_session=sys.platform != "win32",  # Ctrl-C is for the command alone
+            )
+
+    def grade(self, cells: list[str], sheet: str, seed: int, limits: Limits) -> Grade:
+        """What `judge.grade` gives.
+
+        Raises:
+            JudgeFailed: the process did not live, did not answer in time, or has a fault.
+        """
+        task = {"cells": cells, "sheet": sheet, "seed": seed, "limits": asdict(limits)}
+        self.start()
+        timer = threading.Timer(limits.total + SPARE, self.process.kill)
+        timer.start()
+        try:
+            self.process.stdin.write(json.dumps(task).encode() + b"\n")
+            self.process.stdin.flush()
+            reply = json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):
+            self._end()
+            raise JudgeFailed("The judge's own process has ended.") from None
+        finally:
+            timer.cancel()
+        if "error" in reply:
+            raise JudgeFailed(reply["error"])
+        return Grade.from_plain(reply["grade"])
+
+    def close(self) -> None:
+        """End the judge for good, and with it any worker of its; in any thread."""
+        self.closed = True
+        self._end()
+
+    def _end(self) -> None:
+        with self.changing:
+            if self.process is None:
+                return
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError, ValueError):  # something was left to be written
+                    stream.close()
+
+
+def leave(number: int, frame: object) -> None:
+    """End this process after a signal, once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
+
+
+def main() -> None:
+    """The judge's side."""
+    sandbox.hide_memory()
+    signal.signal(signal.SIGTERM, leave)
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no grade
+    launcher = launch.launcher()
+    try:
+        for line in sys.stdin.buffer:
+            task = json.loads(line)
+            limits = Limits(**task.pop("limits"))
+            try:
+                reply = {"grade": asdict(grade(**task, limits=limits, launcher=launcher))}
+            except Exception as error:  # of ours: said, and the next submission is graded
+                reply = {"error": f"The grader failed ({type(error).__name__}: {error})."}
+            out.write(json.dumps(reply).encode() + b"\n")
+            out.flush()
+    finally:
+        launcher.close()
+
+
+if __name__ == "__main__":
+    main()
