@@ -98,7 +98,8 @@ def report(store: RunStore, records: list[Record], options: argparse.Namespace) 
     """Write the table and a page for each student; say how it went, and whom to look at."""
     rows = gradebook.rows(records)
     for row in rows:
-        path = store.put_feedback(safe_name(row.student, row.number), page(row))
+        path = store.folder / "feedback" / f"{safe_name(row.student, row.number)}.html"
+        write_text(path, page(row))
         row.feedback = path.relative_to(options.out.parent).as_posix()
     write_text(options.out, gradebook.table(rows, options.format, options.per))
     print(f"{len(rows)} students: {options.out}; feedback: {store.folder / 'feedback'}")

@@ -53,22 +53,33 @@ def supplied() -> dict[str, object]:
         np=numpy,
         math=math,
         checks=sys.modules["resnet_lessons.checks"],
-        get_ipython=lambda: Silent(),
+        get_ipython=Silent(),
         display=lambda *things, **settings: None,
     )
     return known
 
 
 class Silent:
-    """Takes any call and any attribute, and does nothing: IPython where none is."""
+    """Takes any call and any attribute, and does nothing: IPython and widgets where none are.
+
+    Called, it gives the function that it decorates, or another with the keywords as attributes.
+    """
+
+    __path__ = ()  # a package, if it stands for one
+
+    def __init__(self, *args: object, **attributes: object) -> None:
+        vars(self).update(attributes)
 
     def __getattr__(self, name: str) -> "Silent":
         if name.startswith("__"):
             raise AttributeError(name)
-        return self
+        return Silent()
 
-    def __call__(self, *args: object, **kwargs: object) -> "Silent":
-        return self
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        return args[0] if args and callable(args[0]) else Silent(**kwargs)
+
+    def __mro_entries__(self, bases: tuple) -> tuple[type]:
+        return (Silent,)
 
 
 class Notebook:
@@ -150,15 +161,12 @@ class Notebook:
 def parts(source: str) -> list[tuple[str, ast.Module | SyntaxError]]:
     """A cell as Python, whole; or in pieces, where the whole cannot be read."""
     source = source.replace("\r\n", "\n").replace("\x00", "")
-    try:
-        return [(source, ast.parse(source))]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        source = without_magics(source)
-    whole = _parsed(source)
-    if isinstance(whole, ast.Module):
-        return [(source, whole)]
-    pieces = [(piece, _parsed(piece)) for piece in split(source)]
-    return pieces if len(pieces) > 1 else [(source, whole)]
+    for text in (source, without_magics(source)):
+        tree = _parsed(text)
+        if isinstance(tree, ast.Module):
+            return [(text, tree)]
+    pieces = [(piece, _parsed(piece)) for piece in split(text)]
+    return pieces if len(pieces) > 1 else [(text, tree)]
 
 
 def _parsed(text: str) -> ast.Module | SyntaxError:

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from resnet_grading.records import Record
@@ -12,12 +11,19 @@ from resnet_grading.sheets import points, sheets
 
 @dataclass
 class Row:
-    """All sheets of one student."""
+    """All sheets of one student.
+
+    Attributes:
+        feedback: where the page is.
+        most: the points that can be had for the sheets that the class has handed in.
+    """
 
     student: str
     number: str
     records: list[Record] = field(default_factory=list)
     feedback: str = ""
+    most: int = 0
+    unknown = ""
 
     def points(self, sheet: str, exercise: str | None = None) -> float | str:
         """What an exercise or the sheet brought; "" if the student handed in nothing for it."""
@@ -25,6 +31,10 @@ class Row:
             if record.sheet == sheet:
                 return record.points.get(exercise, 0.0) if exercise else record.total
         return ""
+
+    @property
+    def identifier(self) -> str:
+        return self.number and f"Participant {self.number}"
 
     @property
     def total(self) -> float:
@@ -42,38 +52,24 @@ class Row:
         return "\n".join(v.headline for grade in grades for v in grade.verdicts.values())
 
 
-# By format the columns before and behind those with points, and how they are got from a row and
-# the most points that can be had. Canvas finds its users by ID, and adds up by itself; Moodle's
-# worksheet for grading offline finds its participants by Identifier.
-Columns = dict[str, Callable[[Row, int], object]]
-FORMATS: dict[str, tuple[Columns, Columns]] = {
+# By format the columns before and behind those with points, and which attribute of a row they have.
+# Canvas finds its users by ID, and adds up by itself; Moodle's worksheet for grading offline finds
+# its participants by Identifier.
+FORMATS = {
     "plain": (
-        {"Student": lambda row, _: row.student, "ID": lambda row, _: row.number},
-        {
-            "Total": lambda row, _: row.total,
-            "Out of": lambda _, most: most,
-            "Look at": lambda row, _: row.look,
-            "Feedback": lambda row, _: row.feedback,
-        },
+        {"Student": "student", "ID": "number"},
+        {"Total": "total", "Out of": "most", "Look at": "look", "Feedback": "feedback"},
     ),
     "canvas": (
         {
-            "Student": lambda row, _: row.student,
-            "ID": lambda row, _: row.number,
-            **dict.fromkeys(("SIS User ID", "SIS Login ID", "Section"), lambda *_: ""),
+            **{"Student": "student", "ID": "number"},
+            **dict.fromkeys(("SIS User ID", "SIS Login ID", "Section"), "unknown"),
         },
         {},
     ),
     "moodle": (
-        {
-            "Identifier": lambda row, _: row.number and f"Participant {row.number}",
-            "Full name": lambda row, _: row.student,
-        },
-        {
-            "Grade": lambda row, _: row.total,
-            "Maximum Grade": lambda _, most: most,
-            "Feedback comments": lambda row, _: row.comments,
-        },
+        {"Identifier": "identifier", "Full name": "student"},
+        {"Grade": "total", "Maximum Grade": "most", "Feedback comments": "comments"},
     ),
 }
 
@@ -95,7 +91,6 @@ def table(found: list[Row], kind: str, per: str = "exercise") -> str:
         per: `"exercise"` for a column each, `"sheet"` for their sums.
     """
     graded = sorted({r.sheet for row in found for r in row.records if r.sheet})
-    most = sum(map(points, graded))
     if per == "sheet":
         columns = [(f"Sheet {sheet}", points(sheet), sheet, None) for sheet in graded]
     else:
@@ -113,9 +108,10 @@ def table(found: list[Row], kind: str, per: str = "exercise") -> str:
     if kind == "canvas":  # whose second row says it
         write(["    Points Possible", "", "", "", "", *(each for _, each, _, _ in columns)])
     for row in found:
-        told = [get(row, most) for get in first.values()]
-        told += [row.points(sheet, exercise) for _, _, sheet, exercise in columns]
-        write(map(_harmless, [*told, *(get(row, most) for get in last.values())]))
+        row.most = sum(map(points, graded))
+        grades = (row.points(sheet, exercise) for _, _, sheet, exercise in columns)
+        before, behind = ([getattr(row, name) for name in part.values()] for part in (first, last))
+        write(map(_harmless, [*before, *grades, *behind]))
     return out.getvalue()
 
 

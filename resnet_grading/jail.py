@@ -23,14 +23,14 @@ HOME = "/home/learner"
 
 
 def needed() -> list[Path]:
-    """The folders that a worker reads: the system's libraries, Python, torch, the package."""
+    """What a worker reads: the system's libraries and devices, Python, torch, the package."""
     package = Path(resnet_lessons.__file__).parent
     root = package.parent
     wanted = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
     # Any other folder on the path may hold anything, submissions and grades included.
     wanted += [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
     wanted += [package, root / "results"]
-    own = [Path(path).absolute() for path in (*SYSTEM, *wanted)]
+    own = [Path(path).absolute() for path in (*SYSTEM, *FILES, *wanted)]
     return sorted({p for path in own for p in (path, path.resolve()) if p.exists()})
 
 
@@ -54,9 +54,6 @@ def enter(jail: Path, size: int) -> None:
     mount("tmpfs", jail, "tmpfs", NOSUID | NODEV, f"size={size},nr_inodes=4096,mode=755")
     for path in needed():
         _show(path, jail)
-    for path in map(Path, FILES):
-        if path.exists():
-            _show(path, jail)
     (jail / "proc").mkdir()
     if not (jail / "tmp").exists():  # it does where Python or the course lie in it
         (jail / "tmp").symlink_to(HOME)

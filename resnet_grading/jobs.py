@@ -9,9 +9,8 @@ from resnet_grading import notebooks
 from resnet_grading.judge_process import JudgeFailed, JudgeProcess
 from resnet_grading.records import Grade, Record, RunStore, mark_of, safe_name
 from resnet_grading.sandbox import Limits
-from resnet_grading.sheets import sheet_of, sheets
+from resnet_grading.sheets import sheet_of, sheets, ungraded
 from resnet_grading.submissions import Submission
-from resnet_lessons.checks.verdict import Verdict
 
 
 @dataclass
@@ -43,8 +42,8 @@ def jobs(submissions: list[Submission], sheet: str | None) -> list[Job]:
             remarks = remarks or ["There is no file."]
             file = next(iter(trouble), "")
             record = Record(submission.student, submission.number, file, sheet, remarks)
-            record.grade = _nothing(sheet, "not attempted", " ".join(remarks))
-            record.grade.look.append("nothing could be graded")
+            why, look = " ".join(remarks), "nothing could be graded"
+            record.grade = _no_grade(sheet, "not attempted", why, look)
             made.append(Job(record, []))
     return made
 
@@ -55,32 +54,24 @@ def _read(submission: Submission, sheet: str | None) -> tuple[dict[str, Job], di
     trouble: dict[str, str] = {}
     for file in sorted(submission.files, key=lambda file: file.time):
         try:
-            code = notebooks.read(file.name, file.data)
+            cells, remarks = notebooks.read(file.name, file.data)
         except notebooks.Unreadable as error:
             trouble[file.name] = str(error)
             continue
-        name = sheet or sheet_of(code.cells)
+        name = sheet or sheet_of(cells)
         if name is None:
             trouble[file.name] = "Nothing in it tells which sheet it answers."
             continue
-        remarks = list(code.remarks)
         if name in by_sheet:
             remarks.append(f"There are several files for this sheet; {file.name} is the newest.")
         record = Record(submission.student, submission.number, file.name, name, remarks)
-        by_sheet[name] = Job(record, code.cells)
+        by_sheet[name] = Job(record, cells)
     return by_sheet, trouble
 
 
-def _nothing(sheet: str | None, state: str, why: str) -> Grade:
-    """No points, and why."""
-    return Grade(
-        {
-            each.name: Verdict(
-                f"{each.number} {each.title}", state, 0, len(each.probes), "it can be graded", why
-            )
-            for each in sheets().get(sheet, ())
-        }
-    )
+def _no_grade(sheet: str | None, state: str, why: str, look: str) -> Grade:
+    exercises = sheets().get(sheet, ())
+    return Grade({each.name: ungraded(each, state, why) for each in exercises}, look=[look])
 
 
 class GradingRun:
@@ -132,8 +123,8 @@ class GradingRun:
             if self.stopped:
                 self.store.forget_attempts(job.key)
                 return job
-            record.grade = _nothing(record.sheet, "wrong", f"It could not be graded: {error}")
-            record.grade.look.append("could not be graded")
+            why, look = f"It could not be graded: {error}", "could not be graded"
+            record.grade = _no_grade(record.sheet, "wrong", why, look)
         finally:
             self.free.put(judge)
         self.store.keep(job.key, job.mark, record)

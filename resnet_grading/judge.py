@@ -4,12 +4,12 @@ import contextlib
 import re
 import time
 
-from resnet_grading.launch import Launcher, WorkerProcess
+from resnet_grading.launch import Launcher
 from resnet_grading.protocol import Lost
 from resnet_grading.records import Grade
-from resnet_grading.remote import RAISED, Connection, RemoteAnswer
+from resnet_grading.remote import RAISED, RemoteAnswer, RemoteWorker
 from resnet_grading.sandbox import Limits
-from resnet_grading.sheets import expressions, sheets
+from resnet_grading.sheets import expressions, sheets, ungraded
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Verdict
 
@@ -49,7 +49,6 @@ def grade(cells: list[str], sheet: str, seed: int, limits: Limits, launcher: Lau
 
 def _verdict(run: "SubmissionRun", exercise: Exercise, places: list[str], seed: int) -> Verdict:
     """The verdict on the latest version of an answer that is an attempt at all."""
-    heading, probes = f"{exercise.number} {exercise.title}", exercise.probes
     first = None
     try:
         for name in places:
@@ -57,19 +56,19 @@ def _verdict(run: "SubmissionRun", exercise: Exercise, places: list[str], seed: 
             for place in reversed(range(max(0, versions - MOST_VERSIONS), versions)):
                 run.versions(name)  # asked of another worker, if the version before ended one
                 with contextlib.suppress(*FAULTS):  # the first probe will say more
-                    run.connection.ask("choose", name=name, place=place, seed=seed % 2**31)
-                verdict = exercise.judge(RemoteAnswer(run.connection), probes, seed)
+                    run.worker.ask("choose", name=name, place=place, seed=seed % 2**31)
+                verdict = exercise.judge(RemoteAnswer(run.worker), exercise.probes, seed)
                 if verdict.state != "not attempted" or verdict.passed:
                     return verdict
                 first = first or verdict
     except Lost as error:
-        return Verdict(heading, "wrong", 0, len(probes), "it can be graded", str(error))
+        return ungraded(exercise, "wrong", str(error))
     if first:
         return first
     seen = f"There is no `{places[0]}` in the notebook" + (
         ", or the cell that makes it does not run." if run.failures() else "."
     )
-    return Verdict(heading, "not attempted", 0, len(probes), seen=seen)
+    return ungraded(exercise, "not attempted", seen)
 
 
 class SubmissionRun:
@@ -83,12 +82,8 @@ class SubmissionRun:
         self.until = time.monotonic() + limits.total
         self.left_out: dict[int, str] = {}  # cells that ended a worker, and how
         self.failed: list[tuple[int, str]] = []  # other cells, and with what
-        self.worker: WorkerProcess | None = None
+        self.worker: RemoteWorker | None = None
         self.workers = 0
-
-    @property
-    def connection(self) -> Connection:
-        return self.worker.connection
 
     def versions(self, name: str) -> int:
         """How many things the cells have called `name`.
@@ -99,7 +94,7 @@ class SubmissionRun:
         while True:
             self._find_worker()
             try:
-                count = self.connection.ask("count", name=name)
+                count = self.worker.ask("count", name=name)
                 return count if type(count) is int and 0 <= count < 10_000 else 0
             except FAULTS:
                 self.close()
@@ -115,7 +110,7 @@ class SubmissionRun:
 
     def _find_worker(self) -> None:
         """Have a worker that has run the cells; a new one is tried where there is none."""
-        while self.worker is None or self.connection.lost:
+        while self.worker is None or self.worker.lost:
             self.close()
             if time.monotonic() >= self.until:
                 raise Lost(f"The time for the whole notebook ({self.limits.total:g} s) was over.")
@@ -129,20 +124,20 @@ class SubmissionRun:
         begun, failed = time.monotonic(), []
         self.worker = self.launcher.start(self.limits, self.cells)
         try:
-            self.connection.ask("begin", START, names=self.names, seconds=self.limits.step)
+            self.worker.ask("begin", START, names=self.names, seconds=self.limits.step)
             self.until += time.monotonic() - begun  # a slow start is not the learner's fault
-            self.connection.until = self.until
+            self.worker.until = self.until
             for number, source in enumerate(self.cells, start=1):
                 if number not in self.left_out and source.strip():
                     self._run_cell(number, source, failed)
-            failed += _checked(self.connection.ask("again"), len(self.cells))
+            failed += _checked(self.worker.ask("again"), len(self.cells))
             self.failed = failed
         except FAULTS:
             self.close()
 
     def _run_cell(self, number: int, source: str, failed: list[tuple[int, str]]) -> None:
         try:
-            self.connection.ask("cell", number=number, source=source)
+            self.worker.ask("cell", number=number, source=source)
         except Lost as error:
             self.left_out[number] = str(error)
             raise

@@ -20,34 +20,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from resnet_grading import jail, sandbox
-from resnet_grading.protocol import Channel
-from resnet_grading.remote import Connection
+from resnet_grading.remote import RemoteWorker
 from resnet_grading.sandbox import MODES, Limits
 from resnet_grading.timing import PATIENCE
 from resnet_grading.worker import OFTEN, import_early, serve, silence
 
 GRACE = 2.0  # seconds that a worker has to stop by itself what ran too long
 PREFIX = "resnet-lessons-grade-"
-
-
-class WorkerProcess:
-    """A process that runs one submission, once.
-
-    Attributes:
-        connection: where to ask it.
-    """
-
-    def __init__(
-        self, end: socket.socket, kill: Callable[[], None], folder: Path, limits: Limits
-    ) -> None:
-        self.connection = Connection(Channel(end), PATIENCE * limits.step + GRACE)
-        self._kill, self._folder = kill, folder
-
-    def stop(self) -> None:
-        """End it, and all that it has started and written."""
-        self._kill()
-        self.connection.channel.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class ForkServer:
@@ -66,7 +45,7 @@ class ForkServer:
         self.pid = sandbox.fork(lambda: self._serve(other))
         other.close()
 
-    def start(self, limits: Limits, cells: list[str]) -> WorkerProcess:
+    def start(self, limits: Limits, cells: list[str]) -> RemoteWorker:
         """A worker that has imported what takes long in `cells`, but has not run them."""
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         if self.mode == "nobody":
@@ -76,7 +55,7 @@ class ForkServer:
         with theirs:
             socket.send_fds(self.control, [json.dumps(order).encode()], [theirs.fileno()])
         pid = int(self.control.recv(20))
-        return WorkerProcess(ours, lambda: self.kill(pid), folder, limits)
+        return _worker(ours, lambda: self.kill(pid), folder, limits)
 
     def close(self) -> None:
         """End it, and its workers."""
@@ -110,7 +89,7 @@ class Spawner:
 
     mode = "plain"
 
-    def start(self, limits: Limits, cells: list[str]) -> WorkerProcess:
+    def start(self, limits: Limits, cells: list[str]) -> RemoteWorker:
         """A worker, with what limits the platform has, which will import what takes long."""
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         ours, theirs = socket.socketpair()
@@ -142,7 +121,7 @@ class Spawner:
             process.kill()
             process.wait()
 
-        return WorkerProcess(ours, kill, folder, limits)
+        return _worker(ours, kill, folder, limits)
 
     def close(self) -> None:
         """Nothing is left to be ended."""
@@ -175,6 +154,16 @@ def minimal_environment(folder: str) -> dict[str, str]:
 def _order(folder: Path, limits: Limits, cells: list[str]) -> dict[str, object]:
     words = [word for word in OFTEN if any(word in cell for cell in cells)]
     return {"folder": str(folder), "limits": asdict(limits), "words": words}
+
+
+def _worker(
+    end: socket.socket, kill: Callable[[], None], folder: Path, limits: Limits
+) -> RemoteWorker:
+    def end_it() -> None:
+        kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    return RemoteWorker(end, PATIENCE * limits.step + GRACE, end_it)
 
 
 def _work(mode: str, order: dict, fileno: int) -> None:

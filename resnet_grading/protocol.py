@@ -32,7 +32,8 @@ DTYPES = {
 }
 MOST_WORDS = 4 << 20
 MOST_NUMBERS = 256 << 20
-SMALLEST = 1e-3  # a timeout of 0 would mean "do not wait at all"
+SMALLEST = 1e-3  # seconds; a timeout of 0 would mean "do not wait at all"
+FOREVER = 1e6
 
 
 class Lost(Exception):
@@ -186,32 +187,31 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
 
-    def send(self, frame: bytes, seconds: float | None = None) -> None:
+    def send(self, frame: bytes, seconds: float = FOREVER) -> None:
         """Raises: Lost."""
         try:
-            self.end.settimeout(seconds and max(seconds, SMALLEST))
+            self.end.settimeout(max(seconds, SMALLEST))
             self.end.sendall(frame)
         except TimeoutError:
-            raise TimeIsUp("It did not take what it was sent.") from None
+            raise TimeIsUp from None
         except OSError:
             raise Ended from None
 
-    def receive(self, seconds: float | None = None) -> tuple[bytes, bytes]:
+    def receive(self, seconds: float = FOREVER) -> tuple[bytes, bytes]:
         """Header and body of the next frame. Raises: Lost."""
-        until = None if seconds is None else time.monotonic() + seconds
+        until = time.monotonic() + seconds
         words, numbers = struct.unpack(">II", self._exactly(8, until))
         if words > MOST_WORDS or numbers > MOST_NUMBERS:
             raise Broken(f"It sent more than {MOST_NUMBERS >> 20} MiB at once.")
         return self._exactly(words, until), self._exactly(numbers, until)
 
-    def _exactly(self, count: int, until: float | None) -> bytes:
+    def _exactly(self, count: int, until: float) -> bytes:
         parts = bytearray()
         while len(parts) < count:
-            left = None if until is None else until - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeIsUp("It did not answer in time.")
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeIsUp
             try:
-                self.end.settimeout(left and max(left, SMALLEST))
+                self.end.settimeout(max(left, SMALLEST))
                 part = self.end.recv(min(count - len(parts), 1 << 20))
             except TimeoutError:
                 continue  # and say so above

@@ -83,17 +83,10 @@ class RunStore:
         if again:
             for old in (folder / "records").iterdir():
                 old.unlink()
-        self.seed = self._seed(again)
-
-    def _seed(self, again: bool) -> int:
-        path = self.folder / "seed.json"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            seed = json.loads(path.read_text())["seed"]
-            if not again and type(seed) is int:
-                return seed
-        seed = secrets.randbelow(2**40)
-        write_text(path, json.dumps({"seed": seed}))
-        return seed
+        seed = folder / "seed.json"
+        if again or not seed.exists():
+            write_text(seed, json.dumps({"seed": secrets.randbelow(2**40)}))
+        self.seed = json.loads(seed.read_text())["seed"]
 
     def find(self, key: str, mark: str) -> Grade | None:
         """What is known of a submission with that content; None if it has to be graded."""
@@ -119,11 +112,6 @@ class RunStore:
     def forget_attempts(self, key: str) -> None:
         """The last attempt came to an end, or was given up for another reason."""
         self._attempts(key).unlink(missing_ok=True)
-
-    def put_feedback(self, name: str, page: str) -> Path:
-        path = self.folder / "feedback" / f"{name}.html"
-        write_text(path, page)
-        return path
 
     def _attempts(self, key: str) -> Path:
         return self.folder / "records" / f"{key}.attempt"

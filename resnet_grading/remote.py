@@ -5,6 +5,7 @@ the worker and gives back what comes.
 """
 
 import inspect
+import socket
 import time
 from collections.abc import Callable
 
@@ -16,23 +17,24 @@ RAISED = {kind.__name__: kind for kind in (Broke, NotAttempted, Wrong)}
 LONGEST = 1000  # characters of a sentence that a worker may say
 
 
-class Stopped(Broke):
-    """The worker had to be given up in the middle of a question."""
-
-
-class Connection:
-    """Asks a worker, one question at a time.
+class RemoteWorker:
+    """A worker's process, which is asked one question at a time.
 
     Attributes:
         lost: why nothing more can be asked, else None.
         until: when all questions must have been answered, on the monotonic clock.
     """
 
-    def __init__(self, channel: Channel, seconds: float) -> None:
+    def __init__(self, end: socket.socket, seconds: float, end_it: Callable[[], None]) -> None:
         """`seconds`: the most that an answer may take."""
-        self.channel, self.seconds = channel, seconds
+        self.channel, self.seconds, self._end_it = Channel(end), seconds, end_it
         self.until = float("inf")
         self.lost: Lost | None = None
+
+    def stop(self) -> None:
+        """End it, and all that it has started and written."""
+        self.channel.close()
+        self._end_it()
 
     def ask(self, what: str, timeout: float | None = None, **details: object) -> object:
         """What the worker gives back.
@@ -46,13 +48,9 @@ class Connection:
         left = self.until - time.monotonic()
         timeout = min(left, timeout or self.seconds)
         try:
-            if left <= 0:
-                raise TimeIsUp
             self.channel.send(encode({"do": what, **details}, _number), timeout)
-            reply = decode(
-                *self.channel.receive(timeout), lambda number: RemoteModule(self, number)
-            )
-            return self._result(reply)
+            frame = self.channel.receive(timeout)
+            return _result(decode(*frame, lambda number: RemoteModule(self, number)))
         except TimeIsUp:
             self.lost = TimeIsUp(
                 "The time for the whole notebook was over."
@@ -64,24 +62,15 @@ class Connection:
             self.lost = error
             raise
 
-    def put(self, what: str, **details: object) -> object:
-        """Like `ask`, in the middle of a probe: a worker that is lost is the answer's fault."""
-        try:
-            return self.ask(what, **details)
-        except Lost as error:
-            raise Stopped(str(error)) from None
 
-    def _module(self, number: int) -> "RemoteModule":
-        return RemoteModule(self, number)
-
-    def _result(self, reply: object) -> object:
-        if isinstance(reply, dict) and len(reply) == 1:
-            if "gives" in reply:
-                return reply["gives"]
-            kind, sentence = reply.get("raises") or (None, None)
-            if kind in RAISED and isinstance(sentence, str):
-                raise RAISED[kind](sentence[:LONGEST])
-        raise Broken("It sent no answer to what was asked.")
+def _result(reply: object) -> object:
+    if isinstance(reply, dict) and len(reply) == 1:
+        if "gives" in reply:
+            return reply["gives"]
+        kind, sentence = reply.get("raises") or (None, None)
+        if kind in RAISED and isinstance(sentence, str):
+            raise RAISED[kind](sentence[:LONGEST])
+    raise Broken("It sent no answer to what was asked.")
 
 
 def _number(module: Module) -> int:
@@ -95,15 +84,15 @@ class RemoteAnswer(Answer):
 
     number = None
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, worker: RemoteWorker) -> None:
+        self.worker = worker
 
 
 class RemoteModule(Module):
     """The module that the worker knows by `number`."""
 
-    def __init__(self, connection: Connection, number: int) -> None:
-        self.connection, self.number = connection, number
+    def __init__(self, worker: RemoteWorker, number: int) -> None:
+        self.worker, self.number = worker, number
 
 
 def public(kind: type) -> list[str]:
@@ -114,8 +103,10 @@ def public(kind: type) -> list[str]:
 
 def _asking(name: str) -> Callable:
     def method(self: RemoteAnswer | RemoteModule, *args: object, **kwargs: object) -> object:
-        details = {"module": self.number, "name": name, "args": args, "kwargs": kwargs}
-        return self.connection.put("look", **details)
+        try:
+            return self.worker.ask("look", module=self.number, name=name, args=args, kwargs=kwargs)
+        except Lost as error:  # in the middle of a probe that is the answer's fault
+            raise Broke(str(error)) from None
 
     return method
 

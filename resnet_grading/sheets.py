@@ -9,6 +9,7 @@ import re
 
 from resnet_lessons.checks import EXERCISES
 from resnet_lessons.checks.exercise import Exercise
+from resnet_lessons.checks.verdict import Verdict
 
 CHECK = re.compile(r"^\s*checks\.(\w+)\((.*)\)\s*;?\s*(?:#.*)?$", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
@@ -52,6 +53,12 @@ def defines(code: str, name: str) -> bool:
 def answer_of(exercise: Exercise) -> str:
     """What the sheet's check line judges: a name, or an expression of names."""
     return exercise.answer or exercise.name
+
+
+def ungraded(exercise: Exercise, state: str, why: str) -> Verdict:
+    """No points, without a look at the answer."""
+    heading = f"{exercise.number} {exercise.title}"
+    return Verdict(heading, state, 0, len(exercise.probes), "it can be graded", why)
 
 
 def expressions(exercise: Exercise, cells: list[str]) -> list[str]:

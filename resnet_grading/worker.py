@@ -9,14 +9,13 @@ import importlib
 import os
 import socket
 import sys
-import types
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 import resnet_lessons
-from resnet_grading.cells import Notebook, in_a_sentence
+from resnet_grading.cells import Notebook, Silent, in_a_sentence
 from resnet_grading.protocol import Channel, Lost, decode, encode
 from resnet_grading.timing import TimeLimit, limited
 from resnet_lessons.checks import answers
@@ -112,31 +111,7 @@ def quiet() -> None:
     Exercise.__call__ = right
     answers.LIBRARIES += (str(Path(__file__).parent),)  # no line of ours is the learner's own
     resnet_lessons.train = sys.modules["resnet_lessons.training"].train = untrained
-    for name in ("ipywidgets", "resnet_lessons.widgets"):
-        sys.modules[name] = _NoWidgets(name)
-
-
-class _NoWidget:
-    """A widget that is not there: takes what a real one takes."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        self.value = kwargs.get("value")
-
-    def __getattr__(self, name: str) -> Callable:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: None
-
-
-class _NoWidgets(types.ModuleType):
-    __path__ = ()
-
-    def __getattr__(self, name: str) -> type:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        if name in ("interact", "interactive", "interact_manual"):
-            return lambda *args, **kwargs: args[0] if args else (lambda function: function)
-        return _NoWidget
+    sys.modules["ipywidgets"] = sys.modules["resnet_lessons.widgets"] = Silent()
 
 
 def import_early(words: Iterable[str] = ()) -> None:

@@ -16,10 +16,9 @@ from resnet_grading.judge import grade
 from resnet_grading.launch import Spawner
 from resnet_grading.protocol import Broken, Channel, Ended, TimeIsUp
 from resnet_grading.remote import (
-    Connection,
     RemoteAnswer,
     RemoteModule,
-    Stopped,
+    RemoteWorker,
     public,
 )
 from resnet_grading.sandbox import Limits
@@ -180,7 +179,7 @@ def test_a_trickle_does_not_stretch_the_time(ends):
 
 
 def answering(ends, *replies):
-    """A connection to a worker that gives these replies, whatever it is asked."""
+    """A worker that gives these replies, whatever it is asked."""
     channel, other = ends
 
     def work():
@@ -190,7 +189,7 @@ def answering(ends, *replies):
                 other.sendall(reply)
 
     threading.Thread(target=work, daemon=True).start()
-    return Connection(channel, 5.0)
+    return RemoteWorker(channel.end, 5.0, lambda: None)
 
 
 def test_every_method_of_the_vocabulary_goes_across():
@@ -213,12 +212,12 @@ def test_what_the_worker_raises_is_raised(kind, ends):
     "reply", [3, {}, {"gives": 1, "raises": 2}, {"raises": ("SystemExit", "x")}, {"raises": None}]
 )
 def test_a_reply_that_is_none_loses_the_worker(reply, ends):
-    connection = answering(ends, protocol.encode(reply, None))
-    with pytest.raises(Stopped, match="disturbed the grading"):
-        RemoteAnswer(connection).value()
-    assert isinstance(connection.lost, Broken)
-    with pytest.raises(Stopped):  # and it is not asked again
-        RemoteAnswer(connection)()
+    worker = answering(ends, protocol.encode(reply, None))
+    with pytest.raises(Broke, match="disturbed the grading"):
+        RemoteAnswer(worker).value()
+    assert isinstance(worker.lost, Broken)
+    with pytest.raises(Broke):  # and it is not asked again
+        RemoteAnswer(worker)()
 
 
 def test_a_verdict_is_worth_nothing_if_the_worker_says_it(ends):
