@@ -8,19 +8,14 @@ the rest of a notebook works.
 import ast
 import builtins
 import codeop
+import contextlib
 import linecache
-import math
 import re
 import sys
+import traceback
 import types
 from dataclasses import dataclass
 
-import numpy
-import torch
-from torch import nn
-from torch.nn import functional
-
-import resnet_lessons
 from resnet_grading.timing import TimeLimit, limited
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -28,6 +23,17 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, 
 PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "python", "python3", "debug"}
 MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}|[\w., ]+=\s*[%!].*)$")
 CONTINUED = ("else", "elif", "except", "finally", ")", "]", "}", "#")
+FIRST_CELL = """
+import math
+import numpy as np
+import resnet_lessons
+import torch
+import torch.nn.functional as F
+from resnet_lessons import *
+from resnet_lessons import checks
+from torch import nn
+from torch.nn import functional
+"""
 LONGEST = 300
 
 
@@ -43,20 +49,9 @@ class Failure:
 
 def supplied() -> dict[str, object]:
     """What a sheet's first cell imports, for a notebook that has lost that cell."""
-    known = {name: getattr(resnet_lessons, name) for name in resnet_lessons.__all__}
-    known.update(
-        resnet_lessons=resnet_lessons,
-        torch=torch,
-        nn=nn,
-        functional=functional,
-        F=functional,
-        np=numpy,
-        math=math,
-        checks=sys.modules["resnet_lessons.checks"],
-        get_ipython=Silent(),
-        display=lambda *things, **settings: None,
-    )
-    return known
+    known: dict[str, object] = {}
+    exec(FIRST_CELL, known)
+    return {**known, "get_ipython": Silent(), "display": Silent()}
 
 
 class Silent:
@@ -145,17 +140,12 @@ class Notebook:
         return False
 
     def _note(self) -> None:
-        for name, things in self.answers.items():
-            thing = self.evaluate(name)
-            if thing is not None and not (things and things[-1] is thing):
-                things.append(thing)
-
-    def evaluate(self, expression: str) -> object:
-        """What an expression of names stands for; None where there is no such thing."""
-        try:
-            return eval(expression, {"__builtins__": {}}, self.main.__dict__)
-        except Exception:
-            return None
+        """Look what the expressions of names stand for now, where there is such a thing."""
+        for expression, things in self.answers.items():
+            with contextlib.suppress(Exception):
+                thing = eval(expression, {"__builtins__": {}}, self.main.__dict__)
+                if thing is not None and not (things and things[-1] is thing):
+                    things.append(thing)
 
 
 def parts(source: str) -> list[tuple[str, ast.Module | SyntaxError]]:
@@ -220,10 +210,6 @@ def in_a_sentence(error: BaseException) -> str:
 def _line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return (error.text or "").strip()
-    line, trace = "", error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if name.startswith("<cell "):
-            line = linecache.getline(name, trace.tb_lineno).strip() or line
-        trace = trace.tb_next
-    return line
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame.line for frame in frames if frame.filename.startswith("<cell ") and frame.line]
+    return own[-1] if own else ""

@@ -1,41 +1,20 @@
 """One page a student: what the probes saw, and where to look; what learners wrote is escaped."""
 
 from html import escape
+from pathlib import Path
+from string import Template
 
 from resnet_grading.gradebook import Row
 from resnet_grading.records import Record
 from resnet_grading.sheets import points, sheets
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48em; margin: 2em auto; padding: 0 1em; }}
-h1 {{ font-size: 1.5em; margin-bottom: 0; }}
-h2 {{ font-size: 1.1em; margin: 2em 0 .5em; }}
-.points {{ float: right; font-variant-numeric: tabular-nums; }}
-.exercise {{ margin: 1em 0; clear: both; }}
-code {{ font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere; }}
-li {{ margin: .3em 0; overflow-wrap: anywhere; }}
-</style>
-</head>
-<body>
-<h1>{student}</h1>
-{sheets}
-</body>
-</html>
-"""
+PAGE = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
 
 
 def page(row: Row) -> str:
     """The feedback for a student as a page that needs no other file."""
-    student, body = escape(row.student), "\n".join(map(_sheet, row.records))
-    return PAGE.format(title=f"Feedback: {student}", student=student, sheets=body)
+    sheets = "\n".join(map(_sheet, row.records))
+    return PAGE.substitute(student=escape(row.student), sheets=sheets)
 
 
 def _sheet(record: Record) -> str:

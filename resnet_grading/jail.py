@@ -44,14 +44,14 @@ def enter(jail: Path, size: int) -> None:
         OSError: the kernel does not allow it.
     """
     user, group = os.geteuid(), os.getegid()
-    unshare(NEW if user == 0 else NEW | NEW_USER)
+    _call("unshare", NEW if user == 0 else NEW | NEW_USER)
     if user != 0:
-        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # else these are root's: see hide_memory
+        hide_memory(False)  # these files would be root's
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    mount("none", "/", None, RECURSIVE | PRIVATE)
-    mount("tmpfs", jail, "tmpfs", NOSUID | NODEV, f"size={size},nr_inodes=4096,mode=755")
+    _mount("none", "/", None, RECURSIVE | PRIVATE)
+    _mount("tmpfs", jail, "tmpfs", NOSUID | NODEV, f"size={size},nr_inodes=4096,mode=755")
     for path in needed():
         _show(path, jail)
     (jail / "proc").mkdir()
@@ -76,9 +76,9 @@ def _show(path: Path, jail: Path) -> None:
         place.symlink_to(path.readlink())
         return
     place.mkdir() if path.is_dir() else place.touch()
-    mount(path, place, None, BIND | RECURSIVE)
+    _mount(path, place, None, BIND | RECURSIVE)
     if not str(path).startswith("/dev/"):
-        mount("none", place, None, BIND | REMOUNT | READ_ONLY | _locked(place))
+        _mount("none", place, None, BIND | REMOUNT | READ_ONLY | _locked(place))
 
 
 def _locked(place: Path) -> int:
@@ -93,16 +93,14 @@ def drop() -> None:
     Raises:
         OSError: the kernel does not allow it.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     with contextlib.suppress(OSError):  # in some containers; then there is no /proc
-        mount("proc", "/proc", "proc", NOSUID | NODEV)
+        _mount("proc", "/proc", "proc", NOSUID | NODEV)
     if os.geteuid() == 0:
         be_nobody()
     else:  # the rights over its own namespace, too
-        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-        _checked(libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
-    _checked(libc.prctl(38, 1, 0, 0, 0), "no new privileges")
-    _checked(libc.prctl(1, 9, 0, 0, 0), "end with the parent")
+        _call("capset", (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
+    _call("prctl", 38, 1, 0, 0, 0)  # no new privileges
+    _call("prctl", 1, 9, 0, 0, 0)  # end with the parent
     os.chdir(HOME)
 
 
@@ -113,20 +111,19 @@ def be_nobody() -> None:
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
-def unshare(flags: int) -> None:
-    """Leave the namespaces of this process's parent, as unshare(2) does. Raises: OSError."""
-    _checked(ctypes.CDLL(None, use_errno=True).unshare(flags), "unshare")
+def hide_memory(hidden: bool = True) -> None:
+    """On Linux: no other process of this user reads or stops at this one's memory."""
+    if sys.platform == "linux":
+        _call("prctl", 4, int(not hidden), 0, 0, 0)
 
 
-def mount(source: object, place: object, kind: str | None, flags: int, data: str = "") -> None:
-    """Mount as mount(2) does. Raises: OSError."""
+def _mount(source: object, place: object, kind: str | None, flags: int, data: str = "") -> None:
     encoded = [None if x is None else os.fsencode(str(x)) for x in (source, place, kind)]
-    call = ctypes.CDLL(None, use_errno=True).mount
-    call.argtypes = (*(ctypes.c_char_p,) * 3, ctypes.c_ulong, ctypes.c_char_p)
-    _checked(call(*encoded, flags, data.encode() or None), f"mount {place}")
+    _call("mount", *encoded, ctypes.c_ulong(flags), data.encode() or None)
 
 
-def _checked(result: int, what: str) -> None:
-    if result != 0:
+def _call(name: str, *args: object) -> None:
+    """Call a function of the C library. Raises: OSError."""
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*args) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        raise OSError(number, f"{name}: {os.strerror(number)}")

@@ -9,23 +9,19 @@ import contextlib
 import gc
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from resnet_grading import jail, sandbox
 from resnet_grading.remote import RemoteWorker
 from resnet_grading.sandbox import MODES, Limits
-from resnet_grading.timing import PATIENCE
 from resnet_grading.worker import OFTEN, import_early, serve, silence
 
-GRACE = 2.0  # seconds that a worker has to stop by itself what ran too long
 PREFIX = "resnet-lessons-grade-"
 
 
@@ -47,15 +43,15 @@ class ForkServer:
 
     def start(self, limits: Limits, cells: list[str]) -> RemoteWorker:
         """A worker that has imported what takes long in `cells`, but has not run them."""
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         if self.mode == "nobody":
-            os.chown(folder, jail.NOBODY, jail.NOBODY)
+            os.chown(folder.name, jail.NOBODY, jail.NOBODY)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        order = _order(folder, limits, cells)
+        order = _order(folder.name, limits, cells)
         with theirs:
             socket.send_fds(self.control, [json.dumps(order).encode()], [theirs.fileno()])
         pid = int(self.control.recv(20))
-        return _worker(ours, lambda: self.kill(pid), folder, limits)
+        return RemoteWorker(ours, limits.step, lambda: self.kill(pid), folder)
 
     def close(self) -> None:
         """End it, and its workers."""
@@ -91,18 +87,18 @@ class Spawner:
 
     def start(self, limits: Limits, cells: list[str]) -> RemoteWorker:
         """A worker, with what limits the platform has, which will import what takes long."""
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         ours, theirs = socket.socketpair()
-        order = {**_order(folder, limits, cells), "fileno": theirs.fileno()}
+        order = {**_order(folder.name, limits, cells), "fileno": theirs.fileno()}
         windows = sys.platform == "win32"
-        environment = minimal_environment(str(folder))
+        environment = minimal_environment(folder.name)
         environment["PYTHONPATH"] = os.pathsep.join(p for p in map(os.path.abspath, sys.path) if p)
         process = subprocess.Popen(
             [sys.executable, "-m", "resnet_grading.launch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder,
+            cwd=folder.name,
             env=environment,
             **({} if windows else {"pass_fds": [theirs.fileno()], "start_new_session": True}),
         )
@@ -121,7 +117,7 @@ class Spawner:
             process.kill()
             process.wait()
 
-        return _worker(ours, kill, folder, limits)
+        return RemoteWorker(ours, limits.step, kill, folder)
 
     def close(self) -> None:
         """Nothing is left to be ended."""
@@ -151,19 +147,9 @@ def minimal_environment(folder: str) -> dict[str, str]:
     }
 
 
-def _order(folder: Path, limits: Limits, cells: list[str]) -> dict[str, object]:
+def _order(folder: str, limits: Limits, cells: list[str]) -> dict[str, object]:
     words = [word for word in OFTEN if any(word in cell for cell in cells)]
-    return {"folder": str(folder), "limits": asdict(limits), "words": words}
-
-
-def _worker(
-    end: socket.socket, kill: Callable[[], None], folder: Path, limits: Limits
-) -> RemoteWorker:
-    def end_it() -> None:
-        kill()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    return RemoteWorker(end, PATIENCE * limits.step + GRACE, end_it)
+    return {"folder": folder, "limits": asdict(limits), "words": words}
 
 
 def _work(mode: str, order: dict, fileno: int) -> None:

@@ -23,11 +23,10 @@ from resnet_lessons.checks.watching import Call
 RECORDS = {kind.__name__: kind for kind in (Run, Operation, Call)}
 CONTAINERS = {kind.__name__: kind for kind in (tuple, list, set)}
 DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
-        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
-        *(torch.bool, torch.complex64, torch.complex128),
+    name: getattr(torch, name)
+    for name in (
+        *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        *("uint8", "int8", "int16", "int32", "int64", "bool"),
     )
 }
 MOST_WORDS = 4 << 20

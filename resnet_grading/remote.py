@@ -6,14 +6,17 @@ the worker and gives back what comes.
 
 import inspect
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 
 from resnet_grading.protocol import Broken, Channel, Lost, TimeIsUp, decode, encode
+from resnet_grading.timing import PATIENCE
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
 
 RAISED = {kind.__name__: kind for kind in (Broke, NotAttempted, Wrong)}
+GRACE = 2.0  # seconds that a worker has to stop by itself what ran too long
 LONGEST = 1000  # characters of a sentence that a worker may say
 
 
@@ -25,16 +28,24 @@ class RemoteWorker:
         until: when all questions must have been answered, on the monotonic clock.
     """
 
-    def __init__(self, end: socket.socket, seconds: float, end_it: Callable[[], None]) -> None:
-        """`seconds`: the most that an answer may take."""
-        self.channel, self.seconds, self._end_it = Channel(end), seconds, end_it
+    def __init__(
+        self,
+        end: socket.socket,
+        step: float,
+        kill: Callable[[], None],
+        folder: tempfile.TemporaryDirectory,
+    ) -> None:
+        """`step`: seconds that an answer may take; `folder`: where it may write."""
+        self.channel, self.seconds = Channel(end), PATIENCE * step + GRACE
+        self._kill, self._folder = kill, folder
         self.until = float("inf")
         self.lost: Lost | None = None
 
     def stop(self) -> None:
         """End it, and all that it has started and written."""
+        self._kill()
         self.channel.close()
-        self._end_it()
+        self._folder.cleanup()
 
     def ask(self, what: str, timeout: float | None = None, **details: object) -> object:
         """What the worker gives back.

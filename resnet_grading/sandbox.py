@@ -6,7 +6,6 @@ the folder: a fence for honest code, which a determined cheat climbs.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -100,12 +99,6 @@ def _threads(mode: str) -> int:
 
 
 # --- a small world, on Linux ---
-
-
-def hide_memory() -> None:
-    """On Linux: no other process of this user reads or stops at this one's memory."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 
 
 def shut_in(mode: str, folder: Path, size: int) -> str:

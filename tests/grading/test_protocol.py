@@ -189,7 +189,7 @@ def answering(ends, *replies):
                 other.sendall(reply)
 
     threading.Thread(target=work, daemon=True).start()
-    return RemoteWorker(channel.end, 5.0, lambda: None)
+    return RemoteWorker(channel.end, 2.0, kill=other.close, folder=None)
 
 
 def test_every_method_of_the_vocabulary_goes_across():
