@@ -7,7 +7,7 @@ graded already is kept.
 """
 
 import argparse
-import contextlib
+import asyncio
 import sys
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from resnet_grading import gradebook
 from resnet_grading.feedback import page
-from resnet_grading.jobs import GradingRun, jobs
+from resnet_grading.jobs import Job, grade_all, jobs
 from resnet_grading.records import Record, RunStore, safe_name, write_text
 from resnet_grading.sandbox import MODES, Limits
 from resnet_grading.sheets import sheets
@@ -45,8 +45,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Grade, and say what came of it; 0 if all went well, 2 on wrong input, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
-    graded: list[Record] = []
-    total = None
+    work: list[Job] = []
+    graded: list[Job] = []
     try:
         if options.workers < 1:
             raise ValueError(f"--workers is {options.workers}; pass a number of at least 1.")
@@ -55,22 +55,22 @@ def main(arguments: list[str] | None = None) -> int:
         work = jobs(collect(options.submissions, (folder, options.out)), options.sheet)
         if not work:
             raise ValueError("There are no submissions in what you named.")
-        store, total = RunStore(folder, options.again), len(work)
-        with (
-            tqdm(total=total, unit=" notebooks", disable=None) as bar,
-            contextlib.closing(GradingRun(store, limits, options.workers).grade(work)) as done,
-        ):
-            for job in done:
-                graded.append(job.record)
+        store = RunStore(folder, options.again)
+        with tqdm(total=len(work), unit=" notebooks", disable=None) as bar:
+
+            def done(job: Job) -> None:
+                graded.append(job)
                 bar.update()
+
+            asyncio.run(grade_all(work, store, limits, options.workers, done))
+        report(store, [job.record for job in work], options)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = f"{len(graded)} of {total} are graded and kept" if total else "nothing is graded yet"
-        print(f"Stopped; {kept}. To go on, run the same command again.", file=sys.stderr)
+        known = f"{len(graded)} of {len(work)} are graded and kept" if work else "nothing is graded"
+        print(f"Stopped; {known}. To go on, run the same command again.", file=sys.stderr)
         return 130
-    report(store, [job.record for job in work], options)
     return 0
 
 

@@ -1,8 +1,7 @@
 """A whole class: which files are to be graded, by whom, and what is done when one goes wrong."""
 
-import queue
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from resnet_grading import notebooks
@@ -74,58 +73,46 @@ def _no_grade(sheet: str | None, state: str, why: str, look: str) -> Grade:
     return Grade({each.name: ungraded(each, state, why) for each in exercises}, look=[look])
 
 
-class GradingRun:
-    """Judges, each in a process that a thread waits for."""
+async def grade_all(
+    work: list[Job], store: RunStore, limits: Limits, workers: int, done: Callable[[Job], None]
+) -> None:
+    """Fill in the grades of all jobs, `workers` at once; `done` is called after each.
 
-    def __init__(self, store: RunStore, limits: Limits, workers: int) -> None:
-        """`workers`: how many are graded at once."""
-        self.store, self.limits, self.workers = store, limits, workers
-        self.free: queue.SimpleQueue[JudgeProcess] = queue.SimpleQueue()
-        self.stopped = False
+    Where it is cancelled, what is under way is not graded, and no judge survives.
+    """
+    unknown = []
+    for job in work:
+        job.mark = mark_of(job.cells, job.record.sheet or "", store.seed)
+        known = store.find(job.key, job.mark) if job.cells else job.record.grade
+        if known:
+            job.record.grade = known
+            done(job)
+        else:
+            unknown.append(job)
 
-    def grade(self, work: list[Job]) -> Iterator[Job]:
-        """Fill in the grades of all jobs; gives each that is done.
-
-        What is left when the iterator is closed is not graded, and no judge survives it.
-        """
-        unknown = []
-        for job in work:
-            job.mark = mark_of(job.cells, job.record.sheet or "", self.store.seed)
-            if job.cells and not (known := self.store.find(job.key, job.mark)):
-                unknown.append(job)
-                continue
-            job.record.grade = known if job.cells else job.record.grade
-            yield job
-        judges = [JudgeProcess() for _ in range(min(self.workers, len(unknown)))]
-        for judge in judges:
-            self.free.put(judge)
-        pool = ThreadPoolExecutor(self.workers)
-        pending = {pool.submit(self._one, job) for job in unknown}
+    async def work_off() -> None:
+        judge = JudgeProcess()
         try:
-            while pending:
-                # With a timeout, since Ctrl-C does not get through to an endless one on Windows.
-                done, pending = wait(pending, 0.2, FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+            while unknown:
+                job = unknown.pop(0)
+                await _grade(job, judge, store, limits)
+                done(job)
         finally:
-            self.stopped = True
-            pool.shutdown(wait=False, cancel_futures=True)
-            for judge in judges:
-                judge.close()
-            wait([future for future in pending if not future.cancelled()], 15)
+            await judge.close()
 
-    def _one(self, job: Job) -> Job:
-        judge, record = self.free.get(), job.record
-        try:
-            if not self.store.attempt(job.key, job.mark):
-                raise JudgeFailed("The grader was stopped whenever this notebook was run.")
-            record.grade = judge.grade(job.cells, record.sheet, self.store.seed, self.limits)
-        except JudgeFailed as error:
-            if self.stopped:
-                self.store.forget_attempts(job.key)
-                return job
-            why, look = f"It could not be graded: {error}", "could not be graded"
-            record.grade = _no_grade(record.sheet, "wrong", why, look)
-        finally:
-            self.free.put(judge)
-        self.store.keep(job.key, job.mark, record)
-        return job
+    await asyncio.gather(*(work_off() for _ in range(min(workers, len(unknown)))))
+
+
+async def _grade(job: Job, judge: JudgeProcess, store: RunStore, limits: Limits) -> None:
+    record = job.record
+    try:
+        if not store.attempt(job.key, job.mark):
+            raise JudgeFailed("The grader was stopped whenever this notebook was run.")
+        record.grade = await judge.grade(job.cells, record.sheet, store.seed, limits)
+    except JudgeFailed as error:
+        why, look = f"It could not be graded: {error}", "could not be graded"
+        record.grade = _no_grade(record.sheet, "wrong", why, look)
+    except asyncio.CancelledError:
+        store.forget_attempts(job.key)
+        raise
+    store.keep(job.key, job.mark, record)

@@ -1,12 +1,12 @@
 """A judge in a process of its own: a line of JSON for each submission in, one for its grade out."""
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from dataclasses import asdict
 
 from resnet_grading import jail, launch
@@ -17,6 +17,7 @@ from resnet_grading.sandbox import Limits
 # What a judge needs to know; the rest of the environment, with what secrets it may hold, stays out.
 KNOWN = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV",
          "PYTHONHOME", "SYSTEMROOT", "WINDIR", "TMPDIR", "TEMP", "TMP", "USERPROFILE")  # fmt: skip
+LONGEST = 64 << 20  # bytes of a grade
 SPARE = 300.0  # seconds beyond a submission's own after which a judge itself must have failed
 
 
@@ -30,70 +31,55 @@ class JudgeProcess:
     Its process is started when it is first needed, and anew after it has ended by accident.
     """
 
-    def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-        self.closed = False
-        self.changing = threading.Lock()
+    process: asyncio.subprocess.Process | None = None
 
-    def start(self) -> None:
-        """Start the process, unless it lives. Raises: JudgeFailed if it was closed for good."""
-        with self.changing:
-            if self.closed:
-                raise JudgeFailed("The grader was stopped.")
-            if self.process and self.process.poll() is None:
-                return
-            environment = {name: os.environ[name] for name in KNOWN if name in os.environ}
-            environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
-            environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "resnet_grading.judge_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment,
-                start_new_session=sys.platform != "win32",  # Ctrl-C is for the command alone
-            )
+    async def start(self) -> None:
+        """Start the process."""
+        environment = {name: os.environ[name] for name in KNOWN if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
+        environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "resnet_grading.judge_process"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=LONGEST,
+            env=environment,
+            start_new_session=sys.platform != "win32",  # Ctrl-C is for the command alone
+        )
 
-    def grade(self, cells: list[str], sheet: str, seed: int, limits: Limits) -> Grade:
+    async def grade(self, cells: list[str], sheet: str, seed: int, limits: Limits) -> Grade:
         """What `judge.grade` gives.
 
         Raises:
             JudgeFailed: the process did not live, did not answer in time, or has a fault.
         """
+        if self.process is None:
+            await self.start()
         task = {"cells": cells, "sheet": sheet, "seed": seed, "limits": asdict(limits)}
-        self.start()
-        timer = threading.Timer(limits.total + SPARE, self.process.kill)
-        timer.start()
         try:
-            self.process.stdin.write(json.dumps(task).encode() + b"\n")
-            self.process.stdin.flush()
-            reply = json.loads(self.process.stdout.readline())
-        except (OSError, ValueError):
-            self._end()
+            async with asyncio.timeout(limits.total + SPARE):
+                self.process.stdin.write(json.dumps(task).encode() + b"\n")
+                await self.process.stdin.drain()
+                reply = json.loads(await self.process.stdout.readline())
+        except (OSError, ValueError):  # TimeoutError is an OSError, no JSON a ValueError
+            await self.close()
             raise JudgeFailed("The judge's own process has ended.") from None
-        finally:
-            timer.cancel()
         if "error" in reply:
             raise JudgeFailed(reply["error"])
         return Grade.from_plain(reply["grade"])
 
-    def close(self) -> None:
-        """End the judge for good, and with it any worker of its; in any thread."""
-        self.closed = True
-        self._end()
-
-    def _end(self) -> None:
-        with self.changing:
-            if self.process is None:
-                return
+    async def close(self) -> None:
+        """End the judge, and with it any worker of its."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
             try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
+                await asyncio.wait_for(self.process.communicate(), 10)
+            except TimeoutError:
                 self.process.kill()
-                self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError, ValueError):  # something was left to be written
-                    stream.close()
+                await self.process.wait()
+        self.process = None
 
 
 def main() -> None:

@@ -1,19 +1,21 @@
 """The command grades a class: a table, a page a student, and nothing twice."""
 
+import asyncio
 import csv
 import html
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 from submitted import ALL, KIND, PADDING, SETUP, K
 from test_submissions import archive, notebook
 
+from resnet_grading import __main__ as command
 from resnet_grading import gradebook, jobs
 from resnet_grading.__main__ import main
 from resnet_grading.judge_process import JudgeProcess
@@ -98,18 +100,24 @@ def test_canvas_and_moodle_get_their_columns(graded):
     assert main(arguments) == 0  # as the other tests expect it
 
 
-def test_a_changed_submission_is_graded_anew_and_a_new_seed_is_drawn_on_demand(graded, monkeypatch):
+@pytest.fixture
+def asked(monkeypatch):
+    """What a judge is asked who gives everybody the same: how many cells, and the seed."""
     asked = []
 
     class Judge:
-        def close(self):
+        async def close(self):
             pass
 
-        def grade(self, cells, sheet, seed, limits):
+        async def grade(self, cells, sheet, seed, limits):
             asked.append((len(cells), seed))
             return Grade({"shortcut_kind": Verdict("3.1", "right", 4, 4)}, seconds=1.0)
 
     monkeypatch.setattr(jobs, "JudgeProcess", Judge)
+    return asked
+
+
+def test_a_changed_submission_is_graded_anew_and_a_new_seed_is_drawn_on_demand(graded, asked):
     (graded / "late").mkdir()
     (graded / "late" / "x.ipynb").write_bytes(notebook(KIND))
     arguments = [str(graded / "late"), "--out", str(graded / "more.csv")]
@@ -146,12 +154,12 @@ def test_ctrl_c_costs_nothing(tmp_path):
 
 def test_the_grader_goes_on_when_a_judge_is_killed(tmp_path, monkeypatch):
     class Killed(JudgeProcess):
-        def grade(self, cells, sheet, seed, limits):
+        async def grade(self, cells, sheet, seed, limits):
             if "kill me" in cells[0]:
-                self.start()
-                threading.Timer(0.2, self.process.kill).start()
+                await self.start()
+                asyncio.get_running_loop().call_later(0.2, self.process.kill)
                 cells = ["import time\ntime.sleep(60)"]
-            return super().grade(cells, sheet, seed, limits)
+            return await super().grade(cells, sheet, seed, limits)
 
     monkeypatch.setattr(jobs, "JudgeProcess", Killed)
     names = {"a": "# kill me\nshortcut_kind = 3", "b": KIND}
@@ -172,18 +180,52 @@ def test_a_notebook_that_stopped_the_grader_twice_is_left_to_a_person(tmp_path):
     assert kept.attempt("a", "changed")
 
 
+def test_what_the_grader_wrote_is_nobodys_submission(tmp_path, asked):
+    (tmp_path / "anna.ipynb").write_bytes(notebook(KIND))
+    arguments = [str(tmp_path), "--out", str(tmp_path / "grades.csv")]
+    for _ in range(2):
+        assert main(arguments) == 0
+        assert [row["Student"] for row in rows(tmp_path / "grades.csv")] == ["anna"]
+    assert len(asked) == 1
+
+
+def test_ctrl_c_while_files_are_read_is_no_traceback(tmp_path, monkeypatch, capsys):
+    def interrupted(*sources):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "collect", interrupted)
+    assert main([str(tmp_path), "--out", str(tmp_path / "grades.csv")]) == 130
+    assert "Stopped; nothing is graded. To go on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments, says",
     [
         (["nothing-there"], "There is no file or folder"),
         (["--workers", "0", "."], "--workers is 0"),
         (["--time", "-1", "."], "total is -1"),
+        (["--out", "grades", "."], "pass for example --out grades.csv"),
+        (["--out", "class.csv", "class"], "the submissions' own folder; pass another name"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(arguments, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "anna.ipynb").write_bytes(notebook(KIND))
     assert main(arguments) == 2
     assert says in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["anna.ipynb", "class"]
+
+
+FORMULAS = {"=1+1": "'=1+1", " =1": "' =1", "\x1b=1": "'=1", "\t@a": "'@a", "\r\n+1": "'\n+1"}
+
+
+@pytest.mark.parametrize("name, safe", {**FORMULAS, "Ann-Lee = 3": "Ann-Lee = 3"}.items())
+@pytest.mark.parametrize("kind", gradebook.FORMATS)
+def test_no_name_is_taken_for_a_formula(name, safe, kind):
+    table = gradebook.table(gradebook.rows([Record(name, "1", "f", None)]), kind)
+    last = list(csv.reader(io.StringIO(table)))[-1]
+    assert safe in last and not any(cell.lstrip()[:1] in tuple("=+-@") for cell in last)
 
 
 def test_a_row_without_a_sheet_is_empty_there():

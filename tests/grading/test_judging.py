@@ -1,5 +1,6 @@
 """Submissions of every kind get the grade that they deserve, and do no harm."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -21,17 +22,32 @@ from set_repository import ROOT
 LIMITS = {"total": 40.0, "step": 5.0, "memory": 1024, "file": 16, "processes": 16}
 
 
+class Judging:
+    """A judge's process that one can wait for."""
+
+    def __enter__(self):
+        self.runner = asyncio.Runner()
+        self.judge = JudgeProcess()
+        self.folder = Path(os.environ["TMPDIR"])
+        self.mode = self.grade([KIND], "03", 1, Limits(**LIMITS)).mode
+        return self
+
+    def grade(self, *task):
+        return self.runner.run(self.judge.grade(*task))
+
+    def __exit__(self, *error):
+        self.runner.run(self.judge.close())
+        self.runner.close()
+
+
 @pytest.fixture(scope="module")
 def judging(tmp_path_factory):
     """A judge whose workers' folders lie in one of its own, and who has something to hide."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADERS_SECRET", "SECRET")
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("workers")))
-        process = JudgeProcess()
-        process.folder = Path(os.environ["TMPDIR"])
-        process.mode = process.grade([KIND], "03", 1, Limits(**LIMITS)).mode
-        yield process
-        process.close()
+        with Judging() as made:
+            yield made
 
 
 @pytest.fixture
@@ -78,7 +94,7 @@ def test_a_submission_gets_its_points_and_does_no_harm(case, judging, outside):
     assert contents(outside) == before
     assert list(judging.folder.glob(f"{launch.PREFIX}*")) == []  # torch, too, leaves something
     assert not any(Path(place, new).exists() for place in ("/tmp", "/dev/shm", "/etc", "/usr/bin"))
-    assert judging.process.poll() is None
+    assert judging.judge.process.returncode is None
 
 
 def filled(cell, values):
