@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from resnet_grading import gradebook
 from resnet_grading.feedback import page
-from resnet_grading.jobs import Job, grade_all, jobs
+from resnet_grading.grading_run import grade_all, records
 from resnet_grading.records import Record, RunStore, safe_name, write_text
 from resnet_grading.sandbox import MODES, Limits
 from resnet_grading.sheets import sheets
@@ -45,30 +45,30 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Grade, and say what came of it; 0 if all went well, 2 on wrong input, 130 after Ctrl-C."""
     options = parser().parse_args(arguments)
-    work: list[Job] = []
-    graded: list[Job] = []
+    found, graded = [], 0
     try:
         if options.workers < 1:
             raise ValueError(f"--workers is {options.workers}; pass a number of at least 1.")
         limits = Limits(total=options.time, memory=options.memory)
         folder = own_folder(options)
-        work = jobs(collect(options.submissions, (folder, options.out)), options.sheet)
-        if not work:
+        found = records(collect(options.submissions, (folder, options.out)), options.sheet)
+        if not found:
             raise ValueError("There are no submissions in what you named.")
         store = RunStore(folder, options.again)
-        with tqdm(total=len(work), unit=" notebooks", disable=None) as bar:
+        with tqdm(total=len(found), unit=" notebooks", disable=None) as bar:
 
-            def done(job: Job) -> None:
-                graded.append(job)
+            def done() -> None:
+                nonlocal graded
+                graded += 1
                 bar.update()
 
-            asyncio.run(grade_all(work, store, limits, options.workers, done))
-        report(store, [job.record for job in work], options)
+            asyncio.run(grade_all(found, store, limits, options.workers, done))
+        report(store, found, options)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        known = f"{len(graded)} of {len(work)} are graded and kept" if work else "nothing is graded"
+        known = f"{graded} of {len(found)} are graded and kept" if found else "nothing is graded"
         print(f"Stopped; {known}. To go on, run the same command again.", file=sys.stderr)
         return 130
     return 0
@@ -94,16 +94,16 @@ def own_folder(options: argparse.Namespace) -> Path:
     return folder
 
 
-def report(store: RunStore, records: list[Record], options: argparse.Namespace) -> None:
+def report(store: RunStore, found: list[Record], options: argparse.Namespace) -> None:
     """Write the table and a page for each student; say how it went, and whom to look at."""
-    rows = gradebook.rows(records)
+    rows = gradebook.rows(found)
     for row in rows:
         path = store.folder / "feedback" / f"{safe_name(row.student, row.number)}.html"
         write_text(path, page(row))
         row.feedback = path.relative_to(options.out.parent).as_posix()
     write_text(options.out, gradebook.table(rows, options.format, options.per))
     print(f"{len(rows)} students: {options.out}; feedback: {store.folder / 'feedback'}")
-    modes = {record.grade.mode for record in records}
+    modes = {record.grade.mode for record in found}
     for mode in filter(modes.__contains__, reversed(MODES)):
         print(f"Each notebook ran {MODES[mode]}.")
         break

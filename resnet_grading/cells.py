@@ -151,7 +151,8 @@ class Notebook:
 def parts(source: str) -> list[tuple[str, ast.Module | SyntaxError]]:
     """A cell as Python, whole; or in pieces, where the whole cannot be read."""
     source = source.replace("\r\n", "\n").replace("\x00", "")
-    for text in (source, without_magics(source)):
+    for clean in (str, without_magics):
+        text = clean(source)
         tree = _parsed(text)
         if isinstance(tree, ast.Module):
             return [(text, tree)]

@@ -43,11 +43,11 @@ class ForkServer:
 
     def start(self, limits: Limits, cells: list[str]) -> RemoteWorker:
         """A worker that has imported what takes long in `cells`, but has not run them."""
-        folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+        folder = tempfile.mkdtemp(prefix=PREFIX)
         if self.mode == "nobody":
-            os.chown(folder.name, jail.NOBODY, jail.NOBODY)
+            os.chown(folder, jail.NOBODY, jail.NOBODY)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        order = _order(folder.name, limits, cells)
+        order = _order(folder, limits, cells)
         with theirs:
             socket.send_fds(self.control, [json.dumps(order).encode()], [theirs.fileno()])
         pid = int(self.control.recv(20))
@@ -87,18 +87,18 @@ class Spawner:
 
     def start(self, limits: Limits, cells: list[str]) -> RemoteWorker:
         """A worker, with what limits the platform has, which will import what takes long."""
-        folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+        folder = tempfile.mkdtemp(prefix=PREFIX)
         ours, theirs = socket.socketpair()
-        order = {**_order(folder.name, limits, cells), "fileno": theirs.fileno()}
+        order = {**_order(folder, limits, cells), "fileno": theirs.fileno()}
         windows = sys.platform == "win32"
-        environment = minimal_environment(folder.name)
+        environment = minimal_environment(folder)
         environment["PYTHONPATH"] = os.pathsep.join(p for p in map(os.path.abspath, sys.path) if p)
         process = subprocess.Popen(
             [sys.executable, "-m", "resnet_grading.launch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder.name,
+            cwd=folder,
             env=environment,
             **({} if windows else {"pass_fds": [theirs.fileno()], "start_new_session": True}),
         )

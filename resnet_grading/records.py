@@ -44,12 +44,13 @@ class Grade:
 
 @dataclass
 class Record:
-    """What came of one file.
+    """One sheet of one student, and what came of it.
 
     Attributes:
         student, number, file: whose it is.
         sheet: "03"; None if it is no answer to any sheet.
         remarks: on the file, for the student.
+        cells: the code; none if nothing can be graded.
     """
 
     student: str
@@ -57,7 +58,12 @@ class Record:
     file: str
     sheet: str | None
     remarks: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
     grade: Grade = field(default_factory=Grade)
+
+    @property
+    def key(self) -> str:
+        return f"{safe_name(self.student, self.number)}-{self.sheet}"
 
     @property
     def points(self) -> dict[str, float]:
@@ -72,7 +78,7 @@ class Record:
 
 
 class RunStore:
-    """The folder beside the grades: a rerun grades only what it does not find here."""
+    """The folder beside the table: a rerun grades only what it does not find here."""
 
     def __init__(self, folder: Path, again: bool = False) -> None:
         """`again`: begin anew, with another seed."""
@@ -87,47 +93,47 @@ class RunStore:
         if again or not seed.exists():
             write_text(seed, json.dumps({"seed": secrets.randbelow(2**40)}))
         self.seed = json.loads(seed.read_text())["seed"]
+        probes = sorted(Path(checks.__file__).parent.rglob("*.py"))
+        self.probes = [path.read_text("utf-8") for path in probes]
 
-    def find(self, key: str, mark: str) -> Grade | None:
-        """What is known of a submission with that content; None if it has to be graded."""
+    def find(self, record: Record) -> Grade | None:
+        """The grade of the same code from before; None if it has to be graded."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            known = json.loads((self.folder / "records" / f"{key}.json").read_text("utf-8"))
-            if known["mark"] == mark:
+            known = json.loads(self._path(record, "json").read_text("utf-8"))
+            if known["mark"] == self.mark(record):
                 return Grade.from_plain(known["grade"])
         return None
 
-    def keep(self, key: str, mark: str, record: Record) -> None:
-        """Remember what came of a submission."""
-        text = json.dumps({"mark": mark, **asdict(record)}, ensure_ascii=False, indent=1)
-        write_text(self.folder / "records" / f"{key}.json", text)
-        self.forget_attempts(key)
+    def keep(self, record: Record) -> None:
+        """Remember the grade."""
+        plain = {"mark": self.mark(record), "file": record.file, "grade": asdict(record.grade)}
+        write_text(self._path(record, "json"), json.dumps(plain, ensure_ascii=False, indent=1))
+        self.forget_attempts(record)
 
-    def attempt(self, key: str, mark: str) -> bool:
+    def attempt(self, record: Record) -> bool:
         """Note that it is tried now; whether it may be: not if that stopped the grader before."""
-        path = self._attempts(key)
+        path, mark = self._path(record, "attempt"), self.mark(record)
         before = path.read_text() if path.exists() else ""
         write_text(path, f"{before}{mark}\n")
         return before.split().count(mark) < MOST_ATTEMPTS
 
-    def forget_attempts(self, key: str) -> None:
+    def forget_attempts(self, record: Record) -> None:
         """The last attempt came to an end, or was given up for another reason."""
-        self._attempts(key).unlink(missing_ok=True)
+        self._path(record, "attempt").unlink(missing_ok=True)
 
-    def _attempts(self, key: str) -> Path:
-        return self.folder / "records" / f"{key}.attempt"
+    def mark(self, record: Record) -> str:
+        """What a grade depends on: the code, the sheet, its probes, and the random numbers."""
+        parts = [*record.cells, str(record.sheet), str(self.seed), *self.probes]
+        return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()
+
+    def _path(self, record: Record, kind: str) -> Path:
+        return self.folder / "records" / f"{record.key}.{kind}"
 
 
 def safe_name(student: str, number: str) -> str:
     """A name for files that belong to this student, and to no other."""
     safe = re.sub(r"[^\w-]+", "_", student).strip("_")[:60] or "student"
     return f"{safe}-{hashlib.sha256(f'{student}/{number}'.encode()).hexdigest()[:6]}"
-
-
-def mark_of(cells: list[str], sheet: str, seed: int) -> str:
-    """What a grade depends on: the code, the sheet, its probes, and the random numbers."""
-    probes = sorted(Path(checks.__file__).parent.rglob("*.py"))
-    parts = [*cells, sheet, str(seed), *(path.read_text("utf-8") for path in probes)]
-    return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,8 +5,8 @@ the worker and gives back what comes.
 """
 
 import inspect
+import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 
@@ -29,11 +29,7 @@ class RemoteWorker:
     """
 
     def __init__(
-        self,
-        end: socket.socket,
-        step: float,
-        kill: Callable[[], None],
-        folder: tempfile.TemporaryDirectory,
+        self, end: socket.socket, step: float, kill: Callable[[], None], folder: str
     ) -> None:
         """`step`: seconds that an answer may take; `folder`: where it may write."""
         self.channel, self.seconds = Channel(end), PATIENCE * step + GRACE
@@ -45,7 +41,7 @@ class RemoteWorker:
         """End it, and all that it has started and written."""
         self._kill()
         self.channel.close()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def ask(self, what: str, timeout: float | None = None, **details: object) -> object:
         """What the worker gives back.

@@ -16,7 +16,7 @@ from submitted import ALL, KIND, PADDING, SETUP, K
 from test_submissions import archive, notebook
 
 from resnet_grading import __main__ as command
-from resnet_grading import gradebook, jobs
+from resnet_grading import gradebook, grading_run
 from resnet_grading.__main__ import main
 from resnet_grading.judge_process import JudgeProcess
 from resnet_grading.records import Grade, Record, RunStore
@@ -76,7 +76,7 @@ def test_each_student_gets_a_page_that_is_safe_to_open(graded):
 
 
 def test_what_is_graded_is_not_graded_again(graded, monkeypatch, capsys):
-    monkeypatch.setattr(jobs, "JudgeProcess", lambda: pytest.fail("graded again"))
+    monkeypatch.setattr(grading_run, "JudgeProcess", lambda: pytest.fail("graded again"))
     before = (graded / "grades.csv").read_text(encoding="utf-8")
     out = graded / "grades.csv"
     assert main([str(graded / "submissions.zip"), "--out", str(out)]) == 0
@@ -113,7 +113,7 @@ def asked(monkeypatch):
             asked.append((len(cells), seed))
             return Grade({"shortcut_kind": Verdict("3.1", "right", 4, 4)}, seconds=1.0)
 
-    monkeypatch.setattr(jobs, "JudgeProcess", Judge)
+    monkeypatch.setattr(grading_run, "JudgeProcess", Judge)
     return asked
 
 
@@ -161,7 +161,7 @@ def test_the_grader_goes_on_when_a_judge_is_killed(tmp_path, monkeypatch):
                 cells = ["import time\ntime.sleep(60)"]
             return await super().grade(cells, sheet, seed, limits)
 
-    monkeypatch.setattr(jobs, "JudgeProcess", Killed)
+    monkeypatch.setattr(grading_run, "JudgeProcess", Killed)
     names = {"a": "# kill me\nshortcut_kind = 3", "b": KIND}
     for name, cell in names.items():
         (tmp_path / f"{name}.ipynb").write_bytes(notebook(cell))
@@ -172,12 +172,13 @@ def test_the_grader_goes_on_when_a_judge_is_killed(tmp_path, monkeypatch):
 
 
 def test_a_notebook_that_stopped_the_grader_twice_is_left_to_a_person(tmp_path):
-    kept = RunStore(tmp_path / "grades")
-    assert [kept.attempt("a", "m") for _ in range(3)] == [True, True, False]
-    assert kept.attempt("a", "changed")
-    kept.keep("a", "changed", Record("a", "", "a.ipynb", None))
-    assert kept.find("a", "changed") == Grade() and kept.find("a", "m") is None
-    assert kept.attempt("a", "changed")
+    store = RunStore(tmp_path / "grades")
+    one, changed = (Record("a", "", "a.ipynb", "03", cells=[cell]) for cell in ("x = 1", "x = 2"))
+    assert [store.attempt(one) for _ in range(3)] == [True, True, False]
+    assert store.attempt(changed)
+    store.keep(changed)
+    assert store.find(changed) == Grade() and store.find(one) is None
+    assert store.attempt(changed)
 
 
 def test_what_the_grader_wrote_is_nobodys_submission(tmp_path, asked):
