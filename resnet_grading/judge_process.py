@@ -53,7 +53,7 @@ class JudgeProcess:
         Raises:
             JudgeFailed: the process did not live, did not answer in time, or has a fault.
         """
-        if self.process is None:
+        if self.process is None or self.process.returncode is not None:
             await self.start()
         task = {"cells": cells, "sheet": sheet, "seed": seed, "limits": asdict(limits)}
         try:

@@ -111,6 +111,14 @@ def test_the_first_cell_of_every_notebook_runs_and_is_nothing_odd(judging):
 
 # --- every sheet ---
 
+
+def test_a_judge_that_ended_meanwhile_is_started_anew(judging):
+    judging.judge.process.kill()
+    judging.runner.run(judging.judge.process.wait())
+    grade = judging.grade([KIND], "03", 1, Limits(**LIMITS))
+    assert grade.verdicts["shortcut_kind"].right
+
+
 SHEETS = [source for source in sources() if source.match("exercises/*.md")]
 every_sheet = pytest.mark.parametrize("source", SHEETS, ids=lambda source: source.stem)
 
