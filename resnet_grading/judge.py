@@ -10,13 +10,14 @@ from resnet_grading.records import Grade
 from resnet_grading.remote import RAISED, RemoteAnswer, RemoteWorker
 from resnet_grading.sandbox import Limits
 from resnet_grading.sheets import expressions, sheets, ungraded
+from resnet_grading.timing import crowding
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import Verdict
 
 FAULTS = (Lost, *RAISED.values())
 MOST_WORKERS = 8  # for one submission; each new one leaves out the cell that ended the last
 MOST_VERSIONS = 4  # of an answer that are looked at, where the last is not attempted
-START = 60.0  # seconds to wait for a worker's first word; a new Python has torch to import
+START = 30.0  # seconds for a worker's first word, times patience: a new Python imports torch
 
 # Nothing that an exercise asks for. Found in the code, it is no proof of anything, but the person
 # who grades will want to look.
@@ -79,7 +80,7 @@ class SubmissionRun:
     ) -> None:
         """`names`: expressions to look for in what the cells leave."""
         self.cells, self.names, self.limits, self.launcher = cells, names, limits, launcher
-        self.until = time.monotonic() + limits.total
+        self.until = time.monotonic() + limits.total * crowding()
         self.left_out: dict[int, str] = {}  # cells that ended a worker, and how
         self.failed: list[tuple[int, str]] = []  # other cells, and with what
         self.worker: RemoteWorker | None = None
@@ -124,7 +125,9 @@ class SubmissionRun:
         begun, failed = time.monotonic(), []
         self.worker = self.launcher.start(self.limits, self.cells)
         try:
-            self.worker.ask("begin", START, names=self.names, seconds=self.limits.step)
+            patience, step = self.worker.patience, self.limits.step
+            start = START * patience
+            self.worker.ask("begin", start, names=self.names, seconds=step, patience=patience)
             self.until += time.monotonic() - begun  # a slow start is not the learner's fault
             self.worker.until = self.until
             for number, source in enumerate(self.cells, start=1):

@@ -13,12 +13,13 @@ from resnet_grading import jail, launch
 from resnet_grading.judge import grade
 from resnet_grading.records import Grade
 from resnet_grading.sandbox import Limits
+from resnet_grading.timing import crowding
 
 # What a judge needs to know; the rest of the environment, with what secrets it may hold, stays out.
 KNOWN = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV",
          "PYTHONHOME", "SYSTEMROOT", "WINDIR", "TMPDIR", "TEMP", "TMP", "USERPROFILE")  # fmt: skip
 LONGEST = 64 << 20  # bytes of a grade
-SPARE = 300.0  # seconds beyond a submission's own after which a judge itself must have failed
+SPARE = 150.0  # seconds beyond a submission's own after which a judge itself must have failed
 
 
 class JudgeFailed(Exception):
@@ -57,7 +58,7 @@ class JudgeProcess:
             await self.start()
         task = {"cells": cells, "sheet": sheet, "seed": seed, "limits": asdict(limits)}
         try:
-            async with asyncio.timeout(limits.total + SPARE):
+            async with asyncio.timeout(2 * crowding() * (limits.total + SPARE)):
                 self.process.stdin.write(json.dumps(task).encode() + b"\n")
                 await self.process.stdin.drain()
                 reply = json.loads(await self.process.stdout.readline())

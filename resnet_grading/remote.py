@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from resnet_grading.protocol import Broken, Channel, Lost, TimeIsUp, decode, encode
-from resnet_grading.timing import PATIENCE
+from resnet_grading.timing import PATIENCE, crowding
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
 
@@ -24,6 +24,8 @@ class RemoteWorker:
     """A worker's process, which is asked one question at a time.
 
     Attributes:
+        patience: times a limit in processor time that the clock may show.
+        seconds: that an answer may take by the clock.
         lost: why nothing more can be asked, else None.
         until: when all questions must have been answered, on the monotonic clock.
     """
@@ -31,8 +33,9 @@ class RemoteWorker:
     def __init__(
         self, end: socket.socket, step: float, kill: Callable[[], None], folder: str
     ) -> None:
-        """`step`: seconds that an answer may take; `folder`: where it may write."""
-        self.channel, self.seconds = Channel(end), PATIENCE * step + GRACE
+        """`step`: processor seconds that an answer may take; `folder`: where it may write."""
+        self.channel, self.patience = Channel(end), PATIENCE * crowding()
+        self.seconds = self.patience * step + GRACE
         self._kill, self._folder = kill, folder
         self.until = float("inf")
         self.lost: Lost | None = None

@@ -30,7 +30,7 @@ class Limits:
     """The most that one submission gets.
 
     Attributes:
-        total: seconds for all of it, by the clock.
+        total: seconds for all of it, by the clock of a machine with nothing else to do.
         step: seconds of processor time for one cell, or for one call of an answer.
         memory: MiB, beyond what torch takes by itself.
         file: MiB in files.

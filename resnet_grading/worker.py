@@ -70,8 +70,9 @@ class Worker:
             raised = ("Broke", f"The code stops with {in_a_sentence(error)}")
         return encode({"raises": raised}, self.number)
 
-    def do_begin(self, names: list[str], seconds: float) -> None:
+    def do_begin(self, names: list[str], seconds: float, patience: float) -> None:
         """Begin a notebook in which `names` are looked for."""
+        limited.patience = patience
         self.notebook, self.seconds = Notebook(names, seconds), seconds
 
     def do_cell(self, number: int, source: str) -> None:
