@@ -30,10 +30,13 @@ FLOORS = [
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 NETWORKS = {"blocks", "cifar", "hrnet", "lesson_nine", "preact", "res2net", "resnet"}
-SOURCES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "resnet_lessons").rglob("*.py"))
-}
+SOURCES, GRADER = (
+    {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+    for package in ("resnet_lessons", "resnet_grading")
+)
 MODULES = [path for path in SOURCES if path != "resnet_lessons/__init__.py"]
 
 
@@ -116,6 +119,11 @@ def test_blocks_networks_and_data_know_only_what_they_need():
     assert all(names == {"_arguments", "blocks"} for names in known.values())
 
 
+def test_the_grader_is_imported_by_nobody_but_itself():
+    loads = {name for tree in SOURCES.values() for name in imports(tree, inside_functions=True)}
+    assert not any(name.startswith("resnet_grading") for name in loads)
+
+
 def test_the_modules_that_the_floors_name_exist():
     assert FLOOR.keys() <= set(map(top, MODULES))
 
@@ -151,22 +159,23 @@ def definitions(tree, inside=""):
                 yield from definitions(node, f"{node.name}.")
 
 
-@pytest.mark.parametrize("path", SOURCES)
+@pytest.mark.parametrize("path", SOURCES | GRADER)
 def test_every_module_and_public_definition_is_explained(path):
-    assert ast.get_docstring(SOURCES[path])
+    source = (SOURCES | GRADER)[path]
+    assert ast.get_docstring(source)
     silent = [
         name
-        for name, node in definitions(SOURCES[path])
+        for name, node in definitions(source)
         if "." not in name and name != "main" and not ast.get_docstring(node)
     ]
     # The solutions and their variants in a lesson's checks are explained by their exercise.
     assert not silent or "/checks/lesson_" in path
 
 
-@pytest.mark.parametrize("path", SOURCES)
+@pytest.mark.parametrize("path", SOURCES | GRADER)
 def test_every_public_function_and_method_is_annotated(path):
     bare = []
-    for name, node in definitions(SOURCES[path]):
+    for name, node in definitions((SOURCES | GRADER)[path]):
         if isinstance(node, ast.ClassDef):
             continue
         given = node.args

@@ -67,11 +67,12 @@ def test_d2l_stands_where_pip_does_not_look_and_loses_all_its_pins():
 # --- the wheel ---
 
 
-def test_the_wheel_holds_the_package_its_data_and_the_results(wheel):
+def test_the_wheel_holds_both_packages_their_data_and_the_results(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     files = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "resnet_lessons").rglob("*")
+        for package in ("resnet_grading", "resnet_lessons")
+        for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     results = {
@@ -80,6 +81,7 @@ def test_the_wheel_holds_the_package_its_data_and_the_results(wheel):
     assert any(name.endswith(".npz") for name in files) and results
     assert {name for name in names if ".dist-info/" not in name} >= files | results
     assert {name.partition("/")[0] for name in names} == {
+        "resnet_grading",
         "resnet_lessons",
         "resnet_lessons-0.1.0.data",
         "resnet_lessons-0.1.0.dist-info",

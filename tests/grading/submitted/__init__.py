@@ -1,7 +1,8 @@
 """Notebooks as they are really handed in: right, damaged, and dishonest.
 
 Each is a list of code cells for sheet 03, with the points that it must get, by exercise, and words
-that must be said of it. `damaged` and `dishonest` decorate functions that return the cells.
+that must be said of it. `right`, `damaged` and `dishonest` decorate functions that return the
+cells, and are called like what befell the notebook.
 """
 
 from collections.abc import Callable
@@ -9,10 +10,9 @@ from dataclasses import dataclass, field
 
 import jupytext
 
-from set_repository import ROOT
+from build_notebooks import sources
 
-SOURCE = ROOT / "source" / "exercises" / "03_the_residual_block.md"
-SHEET = jupytext.read(SOURCE)
+SHEET = jupytext.read(next(path for path in sources() if path.match("exercises/03_*.md")))
 CODE = [cell for cell in SHEET.cells if cell.cell_type == "code"]
 SOLVED = [cell.source for cell in CODE]
 SETUP = "import torch\nfrom torch import nn\nfrom torch.nn import functional\n"
@@ -61,16 +61,13 @@ CASES: list[Case] = []
 
 def _case(kind: str) -> Callable:
     def decorate(
-        name: str,
-        points: dict[str, float],
-        look: str = "",
-        linux: bool = False,
-        **limits: float,
+        points: dict[str, float], look: str = "", linux: bool = False, **limits: float
     ) -> Callable:
         def add(make: Callable) -> Callable:
             cells, says = make(), {}
             if isinstance(cells, tuple):
                 cells, says = cells
+            name = make.__name__.replace("_", " ")
             CASES.append(Case(name, kind, cells, points, says, look, limits, linux))
             return make
 

@@ -4,15 +4,18 @@ Nothing relies on metadata, which Colab drops, or on places, which learners chan
 known by their names, and the sheet by the answers and the lines that check them.
 """
 
+import functools
 import re
 
 from resnet_lessons.checks import EXERCISES
 from resnet_lessons.checks.exercise import Exercise
+from resnet_lessons.checks.verdict import Verdict
 
 CHECK = re.compile(r"^\s*checks\.(\w+)\((.*)\)\s*;?\s*(?:#.*)?$", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 
 
+@functools.cache
 def sheets() -> dict[str, list[Exercise]]:
     """The exercises of each sheet, which is called like its lesson: "03"."""
     found: dict[str, list[Exercise]] = {}
@@ -31,15 +34,14 @@ def sheet_of(cells: list[str]) -> str | None:
     """The sheet that a notebook is an answer to; None where nothing in it tells."""
     code = "\n".join(cells)
     checked = {name for name, _ in CHECK.findall(code)}
-
-    def likeness(exercises: list[Exercise]) -> int:
-        return sum(
-            3 * (exercise.name in checked) + defines(code, answer_of(exercise))
-            for exercise in exercises
+    likeness = {
+        sheet: sum(
+            3 * (each.name in checked) + defines(code, answer_of(each)) for each in exercises
         )
-
-    likest = max(sheets(), key=lambda sheet: likeness(sheets()[sheet]))
-    return likest if likeness(sheets()[likest]) else None
+        for sheet, exercises in sheets().items()
+    }
+    likest = max(likeness, key=likeness.get)
+    return likest if likeness[likest] else None
 
 
 def defines(code: str, name: str) -> bool:
@@ -53,8 +55,15 @@ def answer_of(exercise: Exercise) -> str:
     return exercise.answer or exercise.name
 
 
+def ungraded(exercise: Exercise, state: str, why: str) -> Verdict:
+    """No points, without a look at the answer."""
+    heading = f"{exercise.number} {exercise.title}"
+    return Verdict(heading, state, 0, len(exercise.probes), "it can be graded", why)
+
+
 def expressions(exercise: Exercise, cells: list[str]) -> list[str]:
     """Where the answer may be: under its name, or under one that the learner's check line has."""
-    own = [inside.strip() for name, inside in CHECK.findall("\n".join(cells))
-           if name == exercise.name and NAME.fullmatch(inside.strip())]  # fmt: skip
-    return list(dict.fromkeys([answer_of(exercise), *reversed(own)]))
+    checked = CHECK.findall("\n".join(cells))
+    own = [inside.strip() for name, inside in checked if name == exercise.name]
+    own = [inside for inside in reversed(own) if NAME.fullmatch(inside)]
+    return list(dict.fromkeys([answer_of(exercise), *own]))

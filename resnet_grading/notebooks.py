@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 LARGEST = 100 << 20  # bytes of a notebook, whose outputs may hold pictures
 MOST_CELLS = 2000
@@ -14,16 +14,8 @@ class Unreadable(Exception):
     """The file holds no code; the message says in a sentence why."""
 
 
-@dataclass(frozen=True)
-class Code:
-    """The code cells of a file, and what was wrong with it, in sentences."""
-
-    cells: list[str]
-    remarks: list[str]
-
-
-def read(name: str, data: bytes) -> Code:
-    """The code cells of a notebook or a Python script.
+def read(name: str, data: bytes) -> tuple[list[str], list[str]]:
+    """The code cells of a notebook or a Python script, and what was wrong with it, in sentences.
 
     Raises:
         Unreadable: it is neither, or empty, or too large.
@@ -32,17 +24,23 @@ def read(name: str, data: bytes) -> Code:
         raise Unreadable("The file is empty.")
     if len(data) > LARGEST:
         raise Unreadable(f"The file has more than {LARGEST >> 20} MiB.")
-    text = _text(data)
-    remarks: list[str] = []
+    text, remarks = _text(data), []
     if name.lower().endswith(".py") and not text.lstrip().startswith("{"):
         cells = [cell for cell in CELL.split(text) if cell.strip()]
     else:
-        cells = _notebook(text, remarks)
+        try:
+            found = _cells(json.loads(text))
+        except (ValueError, RecursionError):
+            found = list(_whole_cells(text))
+            if not found:
+                raise Unreadable("It is no notebook: it is not in JSON.") from None
+            remarks = ["The file is damaged: only the cells before the damage could be read."]
+        cells = [code for cell in found if (code := _code(cell)) is not None]
     if not any(cell.strip() for cell in cells):
         raise Unreadable("There is no code in it.")
     if len(cells) > MOST_CELLS or sum(map(len, cells)) > MOST_CODE:
         raise Unreadable("There is far too much code in it.")
-    return Code(cells, remarks)
+    return cells, remarks
 
 
 def _text(data: bytes) -> str:
@@ -56,24 +54,15 @@ def _text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _notebook(text: str, remarks: list[str]) -> list[str]:
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError):
-        found = list(_whole_cells(text))
-        if not found:
-            raise Unreadable("It is no notebook: it is not in JSON.") from None
-        remarks.append("The file is damaged: only the cells before the damage could be read.")
-        return [code for cell in found if (code := _code(cell)) is not None]
-    if not isinstance(told, dict):
-        raise Unreadable("It is no notebook: it has no cells.")
-    cells = told.get("cells")
-    if cells is None and isinstance(told.get("worksheets"), list):  # before 2015
-        sheets = [sheet for sheet in told["worksheets"] if isinstance(sheet, dict)]
-        cells = [cell for sheet in sheets for cell in sheet.get("cells") or ()]
-    if not isinstance(cells, list):
-        raise Unreadable("It is no notebook: it has no cells.")
-    return [code for cell in cells if (code := _code(cell)) is not None]
+def _cells(notebook: object) -> list[object]:
+    if isinstance(notebook, dict):
+        cells = notebook.get("cells")
+        if cells is None and isinstance(notebook.get("worksheets"), list):  # before 2015
+            sheets = [sheet for sheet in notebook["worksheets"] if isinstance(sheet, dict)]
+            cells = [cell for sheet in sheets for cell in sheet.get("cells") or ()]
+        if isinstance(cells, list):
+            return cells
+    raise Unreadable("It is no notebook: it has no cells.")
 
 
 def _code(cell: object) -> str | None:
@@ -86,7 +75,7 @@ def _code(cell: object) -> str | None:
     return source if isinstance(source, str) else ""
 
 
-def _whole_cells(text: str):
+def _whole_cells(text: str) -> Iterator[object]:
     """The cells of a notebook that breaks off, or is broken, somewhere."""
     decoder, place = json.JSONDecoder(), text.find('"cells"')
     while place >= 0 and (place := text.find("{", place)) >= 0:

@@ -21,60 +21,62 @@ from resnet_lessons.checks.tracing import Operation
 from resnet_lessons.checks.watching import Call
 
 RECORDS = {kind.__name__: kind for kind in (Run, Operation, Call)}
+CONTAINERS = {kind.__name__: kind for kind in (tuple, list, set)}
 DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
-        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
-        *(torch.bool, torch.complex64, torch.complex128),
+    name: getattr(torch, name)
+    for name in (
+        *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        *("uint8", "int8", "int16", "int32", "int64", "bool"),
     )
 }
 MOST_WORDS = 4 << 20
 MOST_NUMBERS = 256 << 20
-SMALLEST = 1e-3  # a timeout of 0 would mean "do not wait at all"
+SMALLEST = 1e-3  # seconds; a timeout of 0 would mean "do not wait at all"
+FOREVER = 1e6
 
 
 class Lost(Exception):
-    """Nothing more can be expected from the other side; the message says why."""
+    """Nothing more can be expected from the worker; the message tells the learner why."""
 
 
 class Ended(Lost):
-    """The other process is gone."""
+    """Its process is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("The code ended its own process (`os._exit`, a crash, or no memory left).")
 
 
 class TimeIsUp(Lost):
     """It did not answer in time."""
 
 
-class Over(TimeIsUp):
-    """There was no time left to ask it."""
-
-
 class Broken(Lost):
     """It sent what no honest process sends."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The code disturbed the grading and was stopped: {what}")
 
-Number = Callable[[Module], int]
-Known = Callable[[int], Module]
 
-
-def write(value: object, number: Number) -> bytes:
+def encode(value: object, number: Callable[[Module], int]) -> bytes:
     """The frame of a value; `number` gives the number by which the other side knows a module.
 
     Raises:
         TypeError: the value holds something that is not plain.
     """
     tensors: list[Tensor] = []
-    said = _said(value, tensors, number)
-    about = [[str(t.dtype).removeprefix("torch."), list(t.shape)] for t in tensors]
-    header = json.dumps({"value": said, "tensors": about}).encode()
-    body = b"".join(map(_bytes, tensors))
+    described = _describe(value, tensors, number)
+    kinds = [[str(t.dtype).removeprefix("torch."), list(t.shape)] for t in tensors]
+    header = json.dumps({"value": described, "tensors": kinds}).encode()
+    body = b"".join(t.reshape(-1).view(torch.uint8).numpy().tobytes() for t in tensors)
     return struct.pack(">II", len(header), len(body)) + header + body
 
 
-def _said(value: object, tensors: list[Tensor], number: Number) -> object:
+def _describe(value: object, tensors: list[Tensor], number: Callable[[Module], int]) -> object:
     """The value in JSON: what is no number or word is a list whose first item tells its kind."""
-    again = lambda item: _said(item, tensors, number)  # noqa: E731
+
+    def again(item: object) -> object:
+        return _describe(item, tensors, number)
+
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Tensor):
@@ -82,17 +84,17 @@ def _said(value: object, tensors: list[Tensor], number: Number) -> object:
         return ["tensor", len(tensors) - 1]
     if isinstance(value, Module):
         return ["module", number(value)]
-    if isinstance(value, tuple | list | set):
-        kind = next(k for k in (tuple, list, set) if isinstance(value, k))
-        return [kind.__name__, *map(again, value)]
+    for name, kind in CONTAINERS.items():
+        if isinstance(value, kind):
+            return [name, *map(again, value)]
     if isinstance(value, dict):
         return ["dict", *([again(key), again(item)] for key, item in value.items())]
     name = type(value).__name__
     if RECORDS.get(name) is type(value):
         return ["record", name, {f.name: again(getattr(value, f.name)) for f in fields(value)}]
-    if isinstance(value, bool | int | float | str):  # NumPy's float64, an enumeration, …
-        plain = next(k for k in (bool, int, float, str) if isinstance(value, k))
-        return plain(value)
+    for kind in (bool, int, float, str):  # NumPy's float64, an enumeration, …
+        if isinstance(value, kind):
+            return kind(value)
     raise TypeError(f"A {name} is no plain value.")
 
 
@@ -105,29 +107,23 @@ def _dense(tensor: Tensor) -> Tensor:
     return tensor.resolve_conj().resolve_neg().contiguous()
 
 
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
-
-
-def read(header: bytes, body: bytes, known: Known) -> object:
-    """The value in a frame; `known` gives the module that a number stands for.
+def decode(header: bytes, body: bytes, module: Callable[[int], Module]) -> object:
+    """The value in a frame; `module` gives the module that a number stands for.
 
     Raises:
         Broken: the frame holds anything but such a value.
     """
     try:
-        told = json.loads(header)
+        frame = json.loads(header)
         tensors, start = [], 0
-        for name, shape in told["tensors"]:
+        for name, shape in frame["tensors"]:
             dtype, shape = DTYPES[name], tuple(map(_size, shape))
             end = start + dtype.itemsize * prod(shape)
             tensors.append(_tensor(body[start:end], dtype, shape))
             start = end
         if start != len(body):
-            raise ValueError("The tensors have another length than told.")
-        return _meant(told["value"], tensors, known)
-    except Lost:
-        raise
+            raise ValueError("The tensors have another length than described.")
+        return _build(frame["value"], tensors, module)
     except Exception as error:  # whatever a liar makes of it, RecursionError included
         raise Broken(f"It sent what cannot be read ({type(error).__name__}).") from None
 
@@ -140,7 +136,7 @@ def _size(number: object) -> int:
 
 def _tensor(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     if len(data) != dtype.itemsize * prod(shape):
-        raise ValueError("A tensor has another length than told.")
+        raise ValueError("A tensor has another length than described.")
     if not data:
         return torch.empty(shape, dtype=dtype)
     raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
@@ -149,19 +145,21 @@ def _tensor(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     return raw.view(dtype).reshape(shape)
 
 
-def _meant(said: object, tensors: list[Tensor], known: Known) -> object:
-    again = lambda item: _meant(item, tensors, known)  # noqa: E731
-    if not isinstance(said, list):
-        if said is None or type(said) in (bool, int, float, str):
-            return said
+def _build(described: object, tensors: list[Tensor], module: Callable[[int], Module]) -> object:
+    def again(item: object) -> object:
+        return _build(item, tensors, module)
+
+    if described is None or type(described) in (bool, int, float, str):
+        return described
+    if not isinstance(described, list):
         raise ValueError("A kind is missing.")
-    kind, *items = said
+    kind, *items = described
     if kind == "tensor":
         return tensors[_size(items[0])]
     if kind == "module":
-        return known(_size(items[0]))
-    if kind in ("tuple", "list", "set"):
-        return {"tuple": tuple, "list": list, "set": set}[kind](map(again, items))
+        return module(_size(items[0]))
+    if kind in CONTAINERS:
+        return CONTAINERS[kind](map(again, items))
     if kind == "dict":
         return {again(key): again(item) for key, item in items}
     if kind == "record":
@@ -188,39 +186,38 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
 
-    def send(self, frame: bytes, seconds: float | None = None) -> None:
+    def send(self, frame: bytes, seconds: float = FOREVER) -> None:
         """Raises: Lost."""
         try:
-            self.end.settimeout(seconds and max(seconds, SMALLEST))
+            self.end.settimeout(max(seconds, SMALLEST))
             self.end.sendall(frame)
         except TimeoutError:
-            raise TimeIsUp("It did not take what it was sent.") from None
+            raise TimeIsUp from None
         except OSError:
-            raise Ended("The process has ended.") from None
+            raise Ended from None
 
-    def receive(self, seconds: float | None = None) -> tuple[bytes, bytes]:
+    def receive(self, seconds: float = FOREVER) -> tuple[bytes, bytes]:
         """Header and body of the next frame. Raises: Lost."""
-        until = None if seconds is None else time.monotonic() + seconds
+        until = time.monotonic() + seconds
         words, numbers = struct.unpack(">II", self._exactly(8, until))
         if words > MOST_WORDS or numbers > MOST_NUMBERS:
             raise Broken(f"It sent more than {MOST_NUMBERS >> 20} MiB at once.")
         return self._exactly(words, until), self._exactly(numbers, until)
 
-    def _exactly(self, count: int, until: float | None) -> bytes:
+    def _exactly(self, count: int, until: float) -> bytes:
         parts = bytearray()
         while len(parts) < count:
-            left = None if until is None else until - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeIsUp("It did not answer in time.")
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeIsUp
             try:
-                self.end.settimeout(left and max(left, SMALLEST))
+                self.end.settimeout(max(left, SMALLEST))
                 part = self.end.recv(min(count - len(parts), 1 << 20))
             except TimeoutError:
                 continue  # and say so above
             except OSError:
                 part = b""
             if not part:
-                raise Ended("The process has ended.")
+                raise Ended
             parts += part
         return bytes(parts)
 

@@ -9,42 +9,43 @@ import importlib
 import os
 import socket
 import sys
-import types
-from collections.abc import Callable
+from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 
 import resnet_lessons
+from resnet_grading.cells import Notebook, Silent, in_a_sentence
+from resnet_grading.protocol import Channel, Lost, decode, encode
+from resnet_grading.timing import TimeLimit, limited
+from resnet_lessons.checks import answers
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import NotAttempted, Verdict, Wrong
-from resnet_lessons.grading.cells import Notebook, in_a_sentence
-from resnet_lessons.grading.timing import TimeLimit, limited
-from resnet_lessons.grading.wire import Channel, Lost, read, write
 
-# Takes a second or more to import: done once for all workers, if a notebook has the word in it.
-OFTEN = {"torchvision": "torchvision", "matplotlib": "matplotlib.pyplot"}
-
-
-def serve(end: socket.socket, about: dict[str, object]) -> None:
-    """Answer the judge at the other end until it hangs up.
-
-    `about` says what this process cannot do; it is told before any code of the learner's runs.
-    """
-    channel = Channel(end)
-    worker = _Worker(about)
-    while True:
-        try:
-            header, body = channel.receive()
-            request = read(header, body, worker.modules.__getitem__)
-            channel.send(write(worker.reply(request), worker.number))
-        except Lost:
-            return
+# What takes seconds to import, by a word that a notebook has which does so: imported before its
+# time runs. Optimizers do it as they are made.
+OFTEN = {
+    "torchvision": "torchvision",
+    "matplotlib": "matplotlib.pyplot",
+    "optim": "torch._dynamo",
+    "compile": "torch._dynamo",
+}
 
 
-class _Worker:
-    def __init__(self, about: dict[str, object]) -> None:
-        self.about = about
+def serve(end: socket.socket) -> None:
+    """Answer the judge at the other end until it hangs up."""
+    channel, worker = Channel(end), Worker()
+    with contextlib.suppress(Lost):
+        while True:
+            request = decode(*channel.receive(), worker.modules.__getitem__)
+            channel.send(worker.reply(request))
+
+
+class Worker:
+    """The state of one submission's process; `do_…` is what the judge may ask for."""
+
+    def __init__(self) -> None:
         self.modules: list[Module] = []
         self.notebook: Notebook | None = None
         self.answer: Answer | None = None
@@ -55,25 +56,24 @@ class _Worker:
         self.modules.append(module)
         return len(self.modules) - 1
 
-    def reply(self, request: dict[str, object]) -> dict[str, object]:
-        """What to send back: `{"gives": value}` or `{"raises": (kind, sentence)}`."""
+    def reply(self, request: dict[str, object]) -> bytes:
+        """The frame to send back: `{"gives": value}` or `{"raises": (kind, sentence)}`."""
         request = dict(request)
         work = getattr(self, f"do_{request.pop('do')}")
         try:
-            reply = {"gives": work(**request)}
-            write(reply, lambda module: 0)  # so that what cannot be sent is told of
-            return reply
+            return encode({"gives": work(**request)}, self.number)
         except (Wrong, NotAttempted, Broke) as error:
-            return {"raises": (type(error).__name__, str(error))}
+            raised = (type(error).__name__, str(error))
         except TimeLimit as error:
-            return {"raises": ("Broke", f"The code was stopped: it was {error}.")}
-        except BaseException as error:  # SystemExit, MemoryError, …
-            return {"raises": ("Broke", f"The code stops with {in_a_sentence(error)}")}
+            raised = ("Broke", f"The code was stopped: it was {error}.")
+        except BaseException as error:  # SystemExit, MemoryError, what cannot be encoded, …
+            raised = ("Broke", f"The code stops with {in_a_sentence(error)}")
+        return encode({"raises": raised}, self.number)
 
-    def do_hello(self, names: list[str], seconds: float) -> dict[str, object]:
-        """Begin a notebook in which `names` are looked for; says what is not possible here."""
+    def do_begin(self, names: list[str], seconds: float, patience: float) -> None:
+        """Begin a notebook in which `names` are looked for."""
+        limited.patience = patience
         self.notebook, self.seconds = Notebook(names, seconds), seconds
-        return self.about
 
     def do_cell(self, number: int, source: str) -> None:
         self.notebook.run(number, source)
@@ -110,48 +110,18 @@ def quiet() -> None:
         raise RuntimeError("nothing is trained while a notebook is graded")
 
     Exercise.__call__ = right
+    answers.LIBRARIES += (str(Path(__file__).parent),)  # no line of ours is the learner's own
     room = resnet_lessons.training
     resnet_lessons.train = room.train = room.loop.train = untrained
-    for name in ("ipywidgets", "resnet_lessons.widgets"):
-        sys.modules[name] = _NoWidgets(name)
+    sys.modules["ipywidgets"] = sys.modules["resnet_lessons.widgets"] = Silent()
 
 
-class _NoWidget:
-    """A widget that is not there: takes what a real one takes."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        self.value = kwargs.get("value")
-
-    def __getattr__(self, name: str) -> Callable:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: None
-
-
-class _NoWidgets(types.ModuleType):
-    __path__ = ()
-
-    def __getattr__(self, name: str) -> type:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        if name in ("interact", "interactive", "interact_manual"):
-            return lambda *args, **kwargs: args[0] if args else (lambda function: function)
-        return _NoWidget
-
-
-def warm_up() -> None:
-    """Import what torch imports at its first backward pass, which takes seconds."""
-    with contextlib.suppress(ImportError):  # another version of torch may not have it
-        importlib.import_module("torch.fx.experimental.symbolic_shapes")
-
-
-def warm_up_more(wants: list[str]) -> None:
-    """Import what the cells of some sheets import."""
+def import_early(words: Iterable[str] = ()) -> None:
+    """Import what torch imports at its first backward pass, and what notebooks with `words` do."""
     os.environ["MPLBACKEND"] = "Agg"
-    for name in OFTEN:
-        if name in wants:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(OFTEN[name])
+    for name in ("torch.fx.experimental.symbolic_shapes", *map(OFTEN.get, words)):
+        with contextlib.suppress(ImportError):  # another version of torch may not have it
+            importlib.import_module(name)
 
 
 def silence() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from resnet_lessons.grading.notebooks import LARGEST
+from resnet_grading.notebooks import LARGEST
 
 MOST_MEMBERS = 20_000
 MOST_BYTES = 1 << 30  # of all that is read from one archive
@@ -42,20 +42,19 @@ class Submission:
         student: the name, as file or folder has it.
         number: Canvas's number of the user, or Moodle's of the participant; "" where none is told.
         files: notebooks and scripts; all files, where there are none of these.
-        remarks: what was left out, in sentences.
     """
 
     student: str
     number: str = ""
     files: list[File] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
 
-def collect(sources: list[Path]) -> list[Submission]:
+def collect(sources: list[Path], leave_out: tuple[Path, ...] = ()) -> list[Submission]:
     """What students handed in, in the order of their names.
 
     Args:
         sources: notebooks, folders with a file or a folder for each student, or archives of these.
+        leave_out: files and folders in them that nobody handed in.
 
     Raises:
         FileNotFoundError: a source does not exist.
@@ -68,11 +67,9 @@ def collect(sources: list[Path]) -> list[Submission]:
                 "or an archive such as submissions.zip."
             )
         inside = source.is_dir() or zipfile.is_zipfile(source)
-        for path, file in _files(source, found):
-            student, number = owner(path, source.absolute(), inside)
-            submission = found.setdefault((student, number), Submission(student, number))
-            if file is not None:
-                submission.files.append(file)
+        for path, file in _files(source, {path.resolve() for path in leave_out}):
+            owned = owner(path, source.absolute(), inside)
+            found.setdefault(owned, Submission(*owned)).files.append(file)
     for submission in found.values():
         code = [file for file in submission.files if file.name.lower().endswith(KINDS)]
         submission.files = code or submission.files[:1]
@@ -83,9 +80,8 @@ def owner(path: str, source: Path, inside: bool) -> tuple[str, str]:
     """Name and number of the student whose file stands at `path` in `source`."""
     parts = PurePosixPath(path).parts
     for part in parts:
-        for pattern in (MOODLE, CANVAS):
-            if told := pattern.fullmatch(part):
-                return told["student"], told["number"]
+        if named := _names_a_student(part):
+            return named["student"], named["number"]
     if inside and len(parts) > 1:
         return parts[0], ""
     stem = PurePosixPath(parts[-1]).stem
@@ -94,29 +90,31 @@ def owner(path: str, source: Path, inside: bool) -> tuple[str, str]:
     return stem, ""
 
 
-def _files(source: Path, found: dict) -> Iterator[tuple[str, File | None]]:
+def _names_a_student(part: str) -> re.Match | None:
+    return MOODLE.fullmatch(part) or CANVAS.fullmatch(part)
+
+
+def _files(source: Path, leave_out: set[Path]) -> list[tuple[str, File]]:
     """The files of a source, with their paths in it; what all have in common is left out."""
     if source.is_dir():
-        everything = list(_folder(source))
+        found = list(_folder(source, leave_out))
     elif zipfile.is_zipfile(source):
-        everything = list(_archive(source.read_bytes(), "", [MOST_BYTES]))
+        found = list(_archive(source.read_bytes(), "", [MOST_BYTES]))
     else:
-        everything = [(source.name, _file(source))]
-    while everything and len({path.split("/")[0] for path, _ in everything}) == 1:
-        if any("/" not in path or _names_a_student(path.split("/")[0]) for path, _ in everything):
+        found = [(source.name, _file(source))]
+    while len({path.split("/")[0] for path, _ in found}) == 1:
+        if any("/" not in path for path, _ in found) or _names_a_student(found[0][0].split("/")[0]):
             break
-        everything = [(path.split("/", 1)[1], file) for path, file in everything]
-    yield from everything
+        found = [(path.split("/", 1)[1], file) for path, file in found]
+    return found
 
 
-def _names_a_student(name: str) -> bool:
-    return bool(MOODLE.fullmatch(name) or CANVAS.fullmatch(name))
-
-
-def _folder(folder: Path) -> Iterator[tuple[str, File]]:
+def _folder(folder: Path, leave_out: set[Path]) -> Iterator[tuple[str, File]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if IGNORED.search(name) or not path.is_file() or path.is_symlink():
+            continue
+        if not leave_out.isdisjoint((path.resolve(), *path.resolve().parents)):
             continue
         if zipfile.is_zipfile(path) and path.suffix.lower() == ".zip":
             for inner, file in _archive(path.read_bytes(), "", [MOST_BYTES], depth=1):
@@ -130,9 +128,7 @@ def _file(path: Path) -> File:
         return File(path.name, file.read(LARGEST + 1), path.stat().st_mtime)
 
 
-def _archive(
-    data: bytes, name: str, left: list[int], depth: int = 0
-) -> Iterator[tuple[str, File | None]]:
+def _archive(data: bytes, name: str, left: list[int], depth: int = 0) -> Iterator[tuple[str, File]]:
     """The members of an archive; `left` holds how many bytes may still be read from it."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))

@@ -1,8 +1,8 @@
 """Notebooks of people who would rather have points than answers.
 
 WRONG stands for their answer to exercise 3.1; whatever else they do, it gets nothing. `{outside}`
-in a cell is a folder of the grader's, `{port}` a port of the grader's machine where something
-listens.
+in a cell is a folder of the grader's, `{new}` the name of a file that there is not, `{port}` a port
+of the grader's machine where something listens.
 """
 
 from submitted import NONE, PADDING, SETUP, P, dishonest
@@ -15,8 +15,8 @@ HEART = (
 )
 
 
-@dishonest("checks monkeypatched", NONE, look="looks at the grader")
-def _():
+@dishonest(NONE, look="looks at the grader")
+def checks_monkeypatched():
     return [
         SETUP,
         WRONG,
@@ -29,8 +29,8 @@ def _():
     ]
 
 
-@dishonest("torch monkeypatched", NONE, look="changes a library")
-def _():
+@dishonest(NONE, look="changes a library")
+def torch_monkeypatched():
     wrong = "def padding_shortcut(x, out_channels, stride):\n    return x"
     return [
         SETUP,
@@ -42,8 +42,8 @@ def _():
     ]
 
 
-@dishonest("a value that is equal to everything", {"shortcut_kind": 0.5})
-def _():
+@dishonest({"shortcut_kind": 0.5})
+def a_value_that_is_equal_to_everything():
     return [
         "class Any(str):\n"
         "    def __eq__(self, other): return True\n"
@@ -53,8 +53,8 @@ def _():
     ]
 
 
-@dishonest("results forged when the process ends", NONE, look="leaves something for the end")
-def _():
+@dishonest(NONE, look="leaves something for the end")
+def results_forged_when_the_process_ends():
     return [
         WRONG,
         "import atexit, json, os, struct\n"
@@ -69,8 +69,8 @@ def _():
     ]
 
 
-@dishonest("results forged on the wire", NONE)
-def _():
+@dishonest(NONE)
+def results_forged_on_the_wire():
     return [
         WRONG,
         "import json, os, struct\n"
@@ -83,8 +83,8 @@ def _():
     ], {"": "disturbed the grading"}
 
 
-@dishonest("nonsense on the wire", P)
-def _():
+@dishonest(P)
+def nonsense_on_the_wire():
     return [
         SETUP,
         PADDING,
@@ -95,15 +95,15 @@ def _():
     ], {"": "disturbed the grading"}
 
 
-@dishonest("the worker's own code changed", NONE, look="looks at other code's memory")
-def _():
+@dishonest(NONE, look="looks at other code's memory")
+def the_code_of_the_worker_changed():
     return [
         WRONG,
         "import gc, sys\n"
         "frame = sys._getframe()\n"
         "while frame:\n"
         "    for thing in list(frame.f_locals.values()):\n"
-        "        if type(thing).__name__ == '_Worker':\n"
+        "        if type(thing).__name__ == 'Worker':\n"
         "            type(thing).do_look = lambda self, **k: 'projection'\n"
         "            type(thing).do_count = lambda self, **k: 10**9\n"
         "            type(thing).do_again = lambda self: [(1, 5), 'x', (10**9, 'y')] * 10**4\n"
@@ -111,8 +111,8 @@ def _():
     ]
 
 
-@dishonest("the right value looked for on the stack", NONE, look="looks at other code's memory")
-def _():
+@dishonest(NONE, look="looks at other code's memory")
+def the_right_value_looked_for_on_the_stack():
     return [
         "import inspect\n"
         "def shortcut_kind(*case):\n"
@@ -123,8 +123,8 @@ def _():
     ]
 
 
-@dishonest("the exercises found by gc", NONE, look="looks at other code's memory")
-def _():
+@dishonest(NONE, look="looks at other code's memory")
+def the_exercises_found_by_gc():
     return [
         WRONG,
         "import gc\n"
@@ -134,23 +134,23 @@ def _():
     ]
 
 
-@dishonest("answers by heart", {"shortcut_kind": 1.5})
-def _():
+@dishonest({"shortcut_kind": 1.5})
+def answers_by_heart():
     return [HEART], {"shortcut_kind": "expected is `'identity'`"}
 
 
 # --- the installed package ---
 
 
-@dishonest("the package's block", NONE)
-def _():
+@dishonest(NONE)
+def a_block_of_the_package():
     return ["from resnet_lessons import BasicBlock as ResidualBlock"], {
         "residual_block": "blocks.BasicBlock"
     }
 
 
-@dishonest("a class made of the package's block", NONE, look="changes what a class says of itself")
-def _():
+@dishonest(NONE, look="changes what a class says of itself")
+def a_class_made_of_a_block_of_the_package():
     return [
         SETUP,
         "from resnet_lessons import BasicBlock\n"
@@ -166,8 +166,8 @@ def _():
     ], {"residual_block": "blocks.BasicBlock"}
 
 
-@dishonest("torchvision's block", NONE)
-def _():
+@dishonest(NONE)
+def a_block_of_torchvision():
     return [
         "import torchvision\n"
         "def ResidualBlock(i, o, stride=1):\n"
@@ -178,8 +178,8 @@ def _():
     ], {"residual_block": "torchvision"}
 
 
-@dishonest("the solution read from the course's folder", NONE, look="")
-def _():
+@dishonest(NONE, look="")
+def the_solution_read_from_the_folder_of_the_course():
     return [
         "import glob, pathlib, resnet_lessons\n"
         "root = pathlib.Path(resnet_lessons.__file__).parents[1]\n"
@@ -193,14 +193,14 @@ def _():
 # --- the machine ---
 
 
-@dishonest("a bomb of processes", P, look="acts on processes", step=1)
-def _():
+@dishonest(P, look="acts on processes", step=1)
+def a_bomb_of_processes():
     fork = "import ctypes\nlibc = ctypes.CDLL(None)\nwhile True: libc.fork()"
     return [SETUP, "import os\nos.fork()", fork, PADDING], {"": "no other processes"}
 
 
-@dishonest("the parent killed", P, look="acts on processes")
-def _():
+@dishonest(P, look="acts on processes")
+def the_parent_killed():
     kill = (
         "import ctypes, os, signal\n"
         "libc = ctypes.CDLL(None)\n"
@@ -209,8 +209,8 @@ def _():
     return [SETUP, "import os\nos.kill(os.getppid(), 9)", kill, PADDING], {"": "no other processes"}
 
 
-@dishonest("secrets from the environment", {"shortcut_kind": 0.5}, look="reads the environment")
-def _():
+@dishonest({"shortcut_kind": 0.5}, look="reads the environment")
+def secrets_from_the_environment():
     return [
         "import glob, os\n"
         "def shortcut_kind(*case):\n"
@@ -222,13 +222,13 @@ def _():
     ], {"shortcut_kind": "is `'identity'`; expected"}
 
 
-@dishonest("writing outside", P)
-def _():
+@dishonest(P)
+def writing_outside():
     write = (
         "import ctypes, os\n"
         "libc = ctypes.CDLL(None)\n"
-        "for path in (b'{outside}/grades.csv', b'{outside}/records/me.json', b'{outside}/new',\n"
-        "             b'/tmp/new', b'/dev/shm/new', b'/etc/new'):\n"
+        "for path in (b'{outside}/grades.csv', b'{outside}/records/me.json', b'{outside}/{new}',\n"
+        "             b'/tmp/{new}', b'/dev/shm/{new}', b'/etc/{new}'):\n"
         "    number = libc.open(path, 0o1101, 0o666)\n"
         "    if number >= 0: libc.write(number, b'25,25,25', 8)\n"
         "libc.unlink(b'{outside}/grades.csv'), libc.rename(b'{outside}/grades.csv', b'/tmp/gone')\n"
@@ -239,8 +239,8 @@ def _():
     return [SETUP, write, polite, PADDING], {"": "PermissionError"}
 
 
-@dishonest("reading outside", {"shortcut_kind": 0.5})
-def _():
+@dishonest({"shortcut_kind": 0.5})
+def reading_outside():
     return [
         "def shortcut_kind(*case):\n"
         "    try: return open('{outside}/grades.csv').read()\n"
@@ -248,8 +248,8 @@ def _():
     ], {"shortcut_kind": "is `'identity'`"}
 
 
-@dishonest("a call home", P)
-def _():
+@dishonest(P)
+def a_call_home():
     call = (
         "import ctypes, socket, struct\n"
         "libc = ctypes.CDLL(None)\n"
@@ -262,8 +262,8 @@ def _():
     return [SETUP, call, polite, PADDING], {"": "no network"}
 
 
-@dishonest("more rights", P)
-def _():
+@dishonest(P)
+def more_rights():
     climb = (
         "import ctypes, os\n"
         "libc = ctypes.CDLL(None)\n"
@@ -272,7 +272,7 @@ def _():
         "libc.chroot(b'.')\n"
         "for _ in range(20): os.chdir('..')\n"
         "assert os.getuid() != 0 and not os.access('/etc/passwd', os.W_OK)\n"
-        "number = libc.open(b'/usr/bin/new', 0o1101, 0o666)\n"
+        "number = libc.open(b'/usr/bin/{new}', 0o1101, 0o666)\n"
         "assert number < 0"
     )
     return [SETUP, climb, PADDING]

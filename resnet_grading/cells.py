@@ -5,30 +5,35 @@ one that fails does not stop those after it: answers are judged by what they do,
 the rest of a notebook works.
 """
 
-import __future__
-
 import ast
 import builtins
+import codeop
+import contextlib
 import linecache
-import math
 import re
 import sys
+import traceback
 import types
 from dataclasses import dataclass
 
-import numpy
-import torch
-from torch import nn
-from torch.nn import functional
-
-import resnet_lessons
-from resnet_lessons.grading.timing import TimeLimit, limited
+from resnet_grading.timing import TimeLimit, limited
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 # A cell magic that runs the rest of its cell as Python.
 PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "python", "python3", "debug"}
 MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[\w.]+\?{1,2}|[\w., ]+=\s*[%!].*)$")
 CONTINUED = ("else", "elif", "except", "finally", ")", "]", "}", "#")
+FIRST_CELL = """
+import math
+import numpy as np
+import resnet_lessons
+import torch
+import torch.nn.functional as F
+from resnet_lessons import *
+from resnet_lessons import checks
+from torch import nn
+from torch.nn import functional
+"""
 LONGEST = 300
 
 
@@ -44,32 +49,32 @@ class Failure:
 
 def supplied() -> dict[str, object]:
     """What a sheet's first cell imports, for a notebook that has lost that cell."""
-    known = {name: getattr(resnet_lessons, name) for name in resnet_lessons.__all__}
-    known.update(
-        resnet_lessons=resnet_lessons,
-        torch=torch,
-        nn=nn,
-        functional=functional,
-        F=functional,
-        np=numpy,
-        math=math,
-        checks=sys.modules["resnet_lessons.checks"],
-        get_ipython=lambda: Silent(),
-        display=lambda *things, **settings: None,
-    )
-    return known
+    known: dict[str, object] = {}
+    exec(FIRST_CELL, known)
+    return {**known, "get_ipython": Silent(), "display": Silent()}
 
 
 class Silent:
-    """Takes any call and any attribute, and does nothing: IPython where none is."""
+    """Takes any call and any attribute, and does nothing: IPython and widgets where none are.
+
+    Called, it gives the function that it decorates, or another with the keywords as attributes.
+    """
+
+    __path__ = ()  # a package, if it stands for one
+
+    def __init__(self, *args: object, **attributes: object) -> None:
+        vars(self).update(attributes)
 
     def __getattr__(self, name: str) -> "Silent":
         if name.startswith("__"):
             raise AttributeError(name)
-        return self
+        return Silent()
 
-    def __call__(self, *args: object, **kwargs: object) -> "Silent":
-        return self
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        return args[0] if args and callable(args[0]) else Silent(**kwargs)
+
+    def __mro_entries__(self, bases: tuple) -> tuple[type]:
+        return (Silent,)
 
 
 class Notebook:
@@ -92,7 +97,7 @@ class Notebook:
 
     def run(self, number: int, source: str) -> None:
         """Run a cell; nothing that it does raises here."""
-        flags = 0
+        compiler = codeop.Compile()  # remembers `from __future__ import …` for the rest of the cell
         for text, tree in parts(source):
             filename = f"<cell {number}, line {1 + len(linecache.cache)}>"
             linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
@@ -101,9 +106,14 @@ class Notebook:
                 continue
             overtime = False
             for node in tree.body:
-                flags |= _future(node)
-                if not overtime or isinstance(node, DEFINITIONS):
-                    overtime |= self._statement(number, node, filename, flags)
+                if overtime and not isinstance(node, DEFINITIONS):
+                    continue
+                try:
+                    code = compiler(ast.Module([node], []), filename, "exec")
+                except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                    self.failures.append(Failure(number, in_a_sentence(error)))
+                else:
+                    overtime |= self._execute(number, code)
         self._note()
 
     def again(self) -> None:
@@ -118,15 +128,6 @@ class Notebook:
                     self.failures.append(failure)
             self._note()
 
-    def _statement(self, number: int, node: ast.stmt, filename: str, flags: int) -> bool:
-        try:
-            module = ast.Module([node], [])
-            code = compile(module, filename, "exec", flags, dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            self.failures.append(Failure(number, in_a_sentence(error)))
-            return False
-        return self._execute(number, code)
-
     def _execute(self, number: int, code: types.CodeType) -> bool:
         """Run a statement; whether it ran out of time."""
         try:
@@ -139,31 +140,24 @@ class Notebook:
         return False
 
     def _note(self) -> None:
-        for name, things in self.answers.items():
-            thing = self.evaluate(name)
-            if thing is not None and not (things and things[-1] is thing):
-                things.append(thing)
-
-    def evaluate(self, expression: str) -> object:
-        """What an expression of names stands for; None where there is no such thing."""
-        try:
-            return eval(expression, {"__builtins__": {}}, self.main.__dict__)
-        except Exception:
-            return None
+        """Look what the expressions of names stand for now, where there is such a thing."""
+        for expression, things in self.answers.items():
+            with contextlib.suppress(Exception):
+                thing = eval(expression, {"__builtins__": {}}, self.main.__dict__)
+                if thing is not None and not (things and things[-1] is thing):
+                    things.append(thing)
 
 
 def parts(source: str) -> list[tuple[str, ast.Module | SyntaxError]]:
     """A cell as Python, whole; or in pieces, where the whole cannot be read."""
     source = source.replace("\r\n", "\n").replace("\x00", "")
-    try:
-        return [(source, ast.parse(source))]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        source = without_magics(source)
-    whole = _parsed(source)
-    if isinstance(whole, ast.Module):
-        return [(source, whole)]
-    pieces = [(piece, _parsed(piece)) for piece in split(source)]
-    return pieces if len(pieces) > 1 else [(source, whole)]
+    for clean in (str, without_magics):
+        text = clean(source)
+        tree = _parsed(text)
+        if isinstance(tree, ast.Module):
+            return [(text, tree)]
+    pieces = [(piece, _parsed(piece)) for piece in split(text)]
+    return pieces if len(pieces) > 1 else [(text, tree)]
 
 
 def _parsed(text: str) -> ast.Module | SyntaxError:
@@ -198,16 +192,6 @@ def split(source: str) -> list[str]:
     return [text for piece in pieces if (text := "\n".join(piece)).strip()]
 
 
-def _future(node: ast.stmt) -> int:
-    """The flag of `from __future__ import …`, which holds for the rest of its cell."""
-    if not isinstance(node, ast.ImportFrom) or node.module != "__future__":
-        return 0
-    flags = 0
-    for alias in node.names:
-        flags |= getattr(getattr(__future__, alias.name, None), "compiler_flag", 0)
-    return flags
-
-
 def in_a_sentence(error: BaseException) -> str:
     """The error's name, message and line, in one line."""
     if isinstance(error, TimeLimit):
@@ -227,10 +211,6 @@ def in_a_sentence(error: BaseException) -> str:
 def _line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return (error.text or "").strip()
-    line, trace = "", error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if name.startswith("<cell "):
-            line = linecache.getline(name, trace.tb_lineno).strip() or line
-        trace = trace.tb_next
-    return line
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame.line for frame in frames if frame.filename.startswith("<cell ") and frame.line]
+    return own[-1] if own else ""
