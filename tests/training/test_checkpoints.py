@@ -229,7 +229,7 @@ def test_a_checkpoint_of_other_images_is_refused(mini, stored):
     refuse(changed, stored, r"of other images \(checksum='\w{8}', here '\w{8}'\)")
     labels = mini.test.labels.roll(1)
     refuse(replace(mini, test=replace(mini.test, labels=labels)), stored, "of other images")
-    refuse(replace(mini, mean=(0.5,)), stored, r"of other images \(mean=.*here \[0\.5\)")
+    refuse(replace(mini, mean=(0.5,)), stored, r"of other images \(mean=.*here \[0\.5\]")
     refuse(replace(mini, name="other"), stored, r"of other images \(name=.*here 'other'\)")
 
 
