@@ -30,7 +30,7 @@ from resnet_lessons.networks import (
     wide_resnet101_2,
 )
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training import History, budget, evaluate, train
+from resnet_lessons.training import History, budget, evaluate, progress, train
 
 __version__ = "0.1.0"
 
@@ -65,3 +65,12 @@ __all__ = [
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
+
+
+def _live_curves() -> progress.Report:
+    from resnet_lessons.plots import LiveCurves  # here, for matplotlib takes a second to load
+
+    return LiveCurves()
+
+
+progress.show_live = _live_curves

@@ -28,9 +28,6 @@ from resnet_lessons.plots.pictures import feature_maps, guesses, images
 from resnet_lessons.plots.scales import chain, exchange
 from resnet_lessons.plots.structure import block, costs, misfit, network
 from resnet_lessons.plots.using import boxes, heatmaps
-from resnet_lessons.training import progress
-
-progress.show_live = LiveCurves  # what `train` draws with in a notebook
 
 __all__ = [
     "LiveCurves",

@@ -314,7 +314,7 @@ def train(
         kind: what is compared, for example `"plain"` or `"residual"`; default, the model's own
             attribute `kind`, if it has one.
         live: called with the history after every epoch; True for a curve that grows in the
-            notebook; default, such a curve in a notebook where `resnet_lessons.plots` is imported.
+            notebook; default, such a curve where there is a notebook to show it in.
         checkpoint: a file to keep the training in after every epoch. Where it holds this training
             already, weights and history are read from it and the training goes on from there, or
             is over at once. On the CPU the result is that of a training never cut, bit for bit.
@@ -332,7 +332,7 @@ def train(
     Raises:
         TypeError, ValueError: an argument is out of its range, the model's scores do not fit the
             labels, or the checkpoint is damaged or of another training.
-        RuntimeError: `compiled`, on a machine that cannot compile; `live=True` without plots.
+        RuntimeError: `compiled`, on a machine that cannot compile.
     """
     recipe = Recipe(
         epochs=epochs,

@@ -9,27 +9,21 @@ from resnet_lessons.training.history import History
 
 Report = Callable[[History], object]
 
+
+def nothing(history: History) -> None:
+    """Show nothing."""
+
+
 # Makes the curve that `train` shows where its `live` asks for one. Training draws nothing itself:
-# whoever can draw puts a maker here, as `resnet_lessons.plots` does when it is imported.
-show_live: Callable[[], Report] | None = None
+# the package, which knows the pictures, puts their maker here.
+show_live: Callable[[], Report] = lambda: nothing
 
 
 def reporter(live: bool | Report | None) -> Report:
-    """What is called with the history after every epoch; see `train`.
-
-    Raises:
-        RuntimeError: a curve is asked for, and nobody is there to draw it.
-    """
+    """What is called with the history after every epoch; see `train`."""
     if callable(live):
         return live
-    if live is None:
-        live = in_notebook() and show_live is not None
-    if live and show_live is None:
-        raise RuntimeError(
-            f"live is {live!r}, but nothing that draws is loaded; import resnet_lessons.plots, or "
-            "pass a function of the history."
-        )
-    return show_live() if live else lambda history: None
+    return show_live() if live or (live is None and in_notebook()) else nothing
 
 
 def in_notebook() -> bool:

@@ -327,22 +327,10 @@ def test_a_live_curve_is_drawn_where_it_can_be_seen(mini, monkeypatch, live, not
     assert len(calls) == expected
 
 
-@pytest.mark.parametrize("notebook", [True, False])
-def test_where_nobody_draws_a_curve_is_shown_only_if_asked_for_and_then_refused(
-    mini, monkeypatch, notebook
-):
-    monkeypatch.setattr(progress, "show_live", None)
-    monkeypatch.setattr(progress, "in_notebook", lambda: notebook)
-    for live in (None, False):
-        assert len(quiet(net(), mini, epochs=1, live=live)) == 1
-    with pytest.raises(RuntimeError, match=r"live is True, but .*; import resnet_lessons\.plots"):
-        quiet(net(), mini, live=True)
-
-
-def test_the_pictures_come_with_plots():
+def test_the_package_hands_in_its_pictures_for_the_live_curve():
     from resnet_lessons import plots
 
-    assert progress.show_live is plots.LiveCurves
+    assert isinstance(progress.show_live(), plots.LiveCurves)
 
 
 def test_this_is_no_notebook():
