@@ -14,9 +14,12 @@ def nothing(history: History) -> None:
     """Show nothing."""
 
 
-# Makes the curve that `train` shows where its `live` asks for one. Training draws nothing itself:
-# the package, which knows the pictures, puts their maker here.
-show_live: Callable[[], Report] = lambda: nothing
+def show_live() -> Report:
+    """Make the curve that `train` shows where its `live` asks for one.
+
+    Training draws nothing itself: the package, which knows the pictures, puts their maker here.
+    """
+    return nothing
 
 
 def reporter(live: bool | Report | None) -> Report:
