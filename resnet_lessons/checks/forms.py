@@ -51,9 +51,10 @@ coarse to subtle, and at least the last is `hidden`.
   or `equal`, as the expected value is a tensor, a float or anything else.
 - `own_work=True`, in one case of an exercise, where the course or torchvision has such a thing.
 
-**Networks** have cases of their own: `Shapes`, `Parameters`, `Outputs` (both modes, with the
-weights of the solution) and `Gradients`. Each is given pairs: the arguments that make the module,
-and the shape of its input (or a function that draws such pairs, with tensors).
+**Networks** have cases of their own: `Shapes`, `Parameters`, `Joints` (the shape behind each
+layer), `Outputs` (both modes, with the weights of the solution) and `Gradients`. Each is given
+pairs: the arguments that make the module, and the shape of its input (or a function that draws such
+pairs, with tensors).
 
     Outputs("what it computes", [((12, 20, 1), (3, 12, 7, 10)), ((12, 20, 2), (3, 12, 7, 10))], …)
 
@@ -278,6 +279,29 @@ class Parameters(Network):
     def sights(self, exercise: Exercise, answer: Answer, given: Call) -> Iterator[Sight]:
         module = self.made(answer, *given.args)
         yield "the number of parameters", sum(p.numel() for p in module.parameters().values())
+
+
+def same_joints(seen: Sequence, right: Sequence, what: str, wrong: object = None) -> None:
+    """The shapes behind layers, one after the other; `what` has a place for a layer's number."""
+    expect.equal(len(seen), len(right), "the number of layers that run")
+    for place, (one, other) in enumerate(zip(seen, right, strict=True), 1):
+        if one != other:
+            seen, right = expect.times(one), expect.times(other)
+            raise Wrong(f"{what.format(place)} gives {seen}; expected is {right}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joints(Network):
+    """The shapes behind layers, `kinds` of operation as `trace` names them."""
+
+    kinds: tuple[str, ...] = ("conv2d",)
+    what: str | Callable[..., str] = "Convolution {}"
+    compare: Callable[..., None] = same_joints
+
+    def sights(self, exercise: Exercise, answer: Answer, given: Call) -> Iterator[Sight]:
+        operations = self.made(answer, *given.args).trace(given.args[1])
+        shapes = [operation.shape for operation in operations if operation.name in self.kinds]
+        yield self.words(exercise, given), shapes
 
 
 @dataclass(frozen=True)

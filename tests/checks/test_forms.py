@@ -9,6 +9,7 @@ from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import (
     Case,
     Gradients,
+    Joints,
     Outputs,
     Parameters,
     Shapes,
@@ -182,6 +183,20 @@ def test_a_network_is_compared_with_the_solution(answer, probe, says):
     assert NETWORK(Net).right
     verdict = NETWORK(answer)
     assert (verdict.probe, says in verdict.seen) == (probe, True), verdict
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda net: setattr(net.conv, "stride", 2), "Layer 1 gives 2×3×3×2; expected is 2×3×5×4."),
+        (no_norm, "The number of layers that run is `1`; expected is `2`."),
+    ],
+)
+def test_the_shape_behind_each_layer_is_compared(edit, says):
+    kinds = ("conv2d", "batch_norm")
+    tried = exercise(Net, Joints("joints", GIVEN, **TEXTS, kinds=kinds, what="Layer {}"))
+    assert tried(Net).right
+    assert says in seen(tried, edited(Net, edit))
 
 
 def test_an_input_may_be_drawn():
