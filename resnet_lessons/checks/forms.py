@@ -62,8 +62,8 @@ and the shape of its input (or a function that draws such pairs, with tensors).
 **A known mistake** is a sentence and a variant of the solution. It stands in the case that meets it
 first, which the bank asserts, and every other case names it too where it sees what the variant
 gives. A variant is an answer: a function, or a class made from the solution's by `variant` (other
-methods) or `edited` (other parts). Two of one sentence are a tuple. `{0}` in a sentence stands for
-the case's first argument. Each is a wrong answer of the bank by construction; `tests/answers` keeps
+methods), `replaced` (another part) or `edited`. Two of one sentence are a tuple. `{0}` in a
+sentence stands for the case's first argument. Each is a wrong answer of the bank by construction; `tests/answers` keeps
 by hand what has no sentence.
 
 **What has no form** is a named function of the answer in a `Probe(name, idea, hint, look)` among
@@ -338,3 +338,15 @@ def edited(kind: type[nn.Module], edit: Callable[[nn.Module], object]) -> type[n
         edit(self)
 
     return variant(kind, __init__=__init__)
+
+
+def replaced(
+    kind: type[nn.Module], path: str, part: Callable[[nn.Module], nn.Module]
+) -> type[nn.Module]:
+    """The class `kind`, with what `part` makes of the module at `path` in its place."""
+
+    def replace(net: nn.Module) -> None:
+        parent, _, name = path.rpartition(".")
+        setattr(net.get_submodule(parent), name, part(net.get_submodule(path)))
+
+    return edited(kind, replace)
