@@ -63,8 +63,8 @@ and the shape of its input (or a function that draws such pairs, with tensors).
 first, which the bank asserts, and every other case names it too where it sees what the variant
 gives. A variant is an answer: a function, or a class made from the solution's by `variant` (other
 methods), `replaced` (another part) or `edited`. Two of one sentence are a tuple. `{0}` in a
-sentence stands for the case's first argument. Each is a wrong answer of the bank by construction; `tests/answers` keeps
-by hand what has no sentence.
+sentence stands for the case's first argument. Each is a wrong answer of the bank by construction;
+`tests/answers` keeps by hand what has no sentence.
 
 **What has no form** is a named function of the answer in a `Probe(name, idea, hint, look)` among
 the cases. It raises `Wrong` with what it saw. Its known mistakes stand in `Probe(mistakes=…)`.
@@ -350,3 +350,14 @@ def replaced(
         setattr(net.get_submodule(parent), name, part(net.get_submodule(path)))
 
     return edited(kind, replace)
+
+
+def nothing(layer: nn.Module) -> nn.Identity:
+    """What `replaced` puts where a layer is to be missing."""
+    return nn.Identity()
+
+
+def biased(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, with a bias."""
+    layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
+    return layer

@@ -17,7 +17,9 @@ from resnet_lessons.checks.forms import (
     Outputs,
     Parameters,
     Shapes,
+    biased,
     edited,
+    nothing,
     replaced,
     variant,
 )
@@ -210,9 +212,10 @@ def stages(in_channels: int, widths: Sequence[int], blocks: Sequence[int]) -> nn
     return nn.Sequential(*layers)
 
 
-def one_block_several_times(*arguments: object) -> nn.Sequential:
-    blocks, first = stages(*arguments), {}
-    return nn.Sequential(*(first.setdefault((b.in_channels, b.out_channels), b) for b in blocks))
+def one_block_several_times(*arguments: object, alone: int = 0) -> nn.Sequential:
+    blocks, first = list(stages(*arguments)), {}
+    shared = (first.setdefault((b.in_channels, b.out_channels), b) for b in blocks[alone:])
+    return nn.Sequential(*blocks[:alone], *shared)
 
 
 def projecting(block: BasicBlock) -> BasicBlock:
@@ -290,7 +293,8 @@ make_stages = Exercise(
             hint="`[block] * 2` is a list with one block in two places.",
             mistakes={
                 "One and the same block stands at several places; each needs its own weights.": (
-                    one_block_several_times
+                    one_block_several_times,
+                    partial(one_block_several_times, alone=1),
                 ),
                 "The first block keeps the shape and needs no projection.": projecting_first,
             },
@@ -455,15 +459,6 @@ class ResNet18(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.stages(self.stem(x))
         return self.head(self.pool(x).flatten(1))
-
-
-def biased(conv: nn.Conv2d) -> nn.Conv2d:
-    conv.bias = nn.Parameter(torch.zeros(conv.out_channels))
-    return conv
-
-
-def nothing(layer: nn.Module) -> nn.Module:
-    return nn.Identity()
 
 
 def then(last: Callable[[Tensor], Tensor]) -> type[nn.Module]:
