@@ -63,9 +63,9 @@ pairs, with tensors).
 **A known mistake** is a sentence and a variant of the solution. It stands in the case that meets it
 first, which the bank asserts, and every other case names it too where it sees what the variant
 gives. A variant is an answer: a function, or a class made from the solution's by `variant` (other
-methods) or `edited` (other parts). Two of one sentence are a tuple. `{0}` in a sentence stands for
-the case's first argument. Each is a wrong answer of the bank by construction; `tests/answers` keeps
-by hand what has no sentence.
+methods), `replaced` (another part) or `edited`. Two of one sentence are a tuple. `{0}` in a
+sentence stands for the case's first argument. Each is a wrong answer of the bank by construction;
+`tests/answers` keeps by hand what has no sentence.
 
 **What has no form** is a named function of the answer in a `Probe(name, idea, hint, look)` among
 the cases. It raises `Wrong` with what it saw. Its known mistakes stand in `Probe(mistakes=…)`.
@@ -362,3 +362,26 @@ def edited(kind: type[nn.Module], edit: Callable[[nn.Module], object]) -> type[n
         edit(self)
 
     return variant(kind, __init__=__init__)
+
+
+def replaced(
+    kind: type[nn.Module], path: str, part: Callable[[nn.Module], nn.Module]
+) -> type[nn.Module]:
+    """The class `kind`, with what `part` makes of the module at `path` in its place."""
+
+    def replace(net: nn.Module) -> None:
+        parent, _, name = path.rpartition(".")
+        setattr(net.get_submodule(parent), name, part(net.get_submodule(path)))
+
+    return edited(kind, replace)
+
+
+def nothing(layer: nn.Module) -> nn.Identity:
+    """What `replaced` puts where a layer is to be missing."""
+    return nn.Identity()
+
+
+def biased(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, with a bias."""
+    layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
+    return layer

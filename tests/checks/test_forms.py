@@ -13,8 +13,11 @@ from resnet_lessons.checks.forms import (
     Outputs,
     Parameters,
     Shapes,
+    biased,
     call,
     edited,
+    nothing,
+    replaced,
     variant,
 )
 from resnet_lessons.checks.picture_forms import Axes, Lines, drawn, labelled, panel
@@ -160,6 +163,8 @@ NETWORK = exercise(
     [
         (variant(Net, forward=lambda self, x: self.conv(x)[:1]), "shape", "The output has shape"),
         (edited(Net, no_norm), "count", "It has 81 parameters; expected are 87. No norm."),
+        (replaced(Net, "bn", nothing), "count", "It has 81 parameters; expected are 87. No norm."),
+        (replaced(Net, "conv", biased), "count", "It has 90 parameters; expected are 87."),
         (variant(Net, forward=lambda self, x: self.bn(self.conv(x))), "output", "No ReLU."),
         (variant(Net, forward=changing), "output", "other values after the call"),
         (
