@@ -11,8 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The folder with real data sets that some tests read where there is one; no other test sees it.
-DATA = os.environ.pop("RESNET_LESSONS_DATA", None)
+# Tests run side by side: a thread each, or they wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The folder with real data sets that some tests read where there is one; no other test sees it. It
+# has another name from here on, under which the processes that pytest-xdist starts find it.
+if "RESNET_LESSONS_DATA" in os.environ:
+    os.environ["DATA_FOR_TESTS"] = os.environ.pop("RESNET_LESSONS_DATA")
+DATA = os.environ.get("DATA_FOR_TESTS")
 # Set here, and not for each test, for the notebooks and programs that the tests start. Those find
 # the user's cache empty, too, but what other tools keep in it stays theirs.
 os.environ["RESNET_LESSONS_OFFLINE"] = "1"
@@ -41,6 +46,11 @@ def find_local_address(host, *arguments, **options):
 
 
 socket.getaddrinfo = find_local_address
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first: at the end no process waits for another."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

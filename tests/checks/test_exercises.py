@@ -5,6 +5,7 @@ import time
 
 import nbformat
 import pytest
+from instructions import KERNELS
 
 from build_notebooks import ROOT, build, build_whole, execute, name_of, notebook_path, sources
 from exercise_sheets import header, readme_row, without_solutions
@@ -86,6 +87,7 @@ def test_learners_get_no_solution(source):
         assert re.search(r"^\s*(\w+ = )?\.\.\.$", cell.source, re.MULTILINE), cell.source
 
 
+@KERNELS
 @every_sheet
 def test_an_untouched_sheet_runs_and_says_what_is_not_attempted(source, tmp_path):
     notebook = build(source)
@@ -149,7 +151,8 @@ def test_a_solution_becomes_three_dots_where_it_stood():
     [
         ("### BEGIN SOLUTION\nx = 5\n### END SOLUTION", "check", "tagged `answer`"),
         ("x = 5", "answer", "tagged `answer`"),
-        ("### BEGIN SOLUTION\nx = 5", "answer", "no end solution"),
+        ("### BEGIN SOLUTION\nx = 5", "answer", "one is missing"),
+        ("x = 5\n### END SOLUTION", "answer", "one is missing"),
     ],
 )
 def test_a_solution_that_would_leak_stops_the_build(text, tag, says):

@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from instructions import KERNELS
 from PIL import Image
 
 from build_notebooks import (
@@ -103,6 +104,7 @@ def test_notebooks_are_their_sources():
     assert problems() == {}
 
 
+@KERNELS
 @every_lesson
 def test_runs_in_seconds_and_warns_of_nothing(path, tmp_path):
     folder = tmp_path / "notebooks"
@@ -213,7 +215,7 @@ def test_tells_nothing_of_the_machine_it_was_made_on(path):
 
 
 def test_a_source_becomes_a_notebook(example):
-    root = example.parents[2]
+    root = example.parents[1]
     notebook = build(example, root)
     nbformat.validate(notebook)
     title, bootstrap, *_, first, second = notebook.cells
@@ -226,7 +228,7 @@ def test_a_source_becomes_a_notebook(example):
 
 
 def test_a_new_cell_leaves_the_ids_of_the_others(example):
-    root = example.parents[2]
+    root = example.parents[1]
     before = [cell.id for cell in build(example, root).cells]
     example.write_text(EXAMPLE.replace("The same", "New.\n\n+++\n\nThe same"), encoding="utf-8")
     after = [cell.id for cell in build(example, root).cells]
@@ -235,7 +237,7 @@ def test_a_new_cell_leaves_the_ids_of_the_others(example):
 
 
 def test_every_difference_from_the_source_is_seen(example):
-    root = example.parents[2]
+    root = example.parents[1]
     changes = {
         "source": lambda nb: nb.cells[0].update(source="edited by hand"),
         "id": lambda nb: nb.cells[1].update(id="other"),
@@ -252,7 +254,7 @@ def test_every_difference_from_the_source_is_seen(example):
 
 
 def test_a_notebook_and_its_source_need_each_other(example):
-    root = example.parents[2]
+    root = example.parents[1]
     path = notebook_path(example, root)
     assert "not made yet" in problems(root)[path.name]
     write(build(example, root), path)
@@ -263,8 +265,9 @@ def test_a_notebook_and_its_source_need_each_other(example):
     assert "no source" in problems(root)[path.name]
 
 
+@KERNELS
 def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(example, capsys):
-    root = example.parents[2]
+    root = example.parents[1]
     path = notebook_path(example, root)
     assert main(["99", "--budget", "quick"], root) == 0
     made = nbformat.read(path, as_version=4)
@@ -295,10 +298,11 @@ def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(exampl
 
 def test_a_lesson_that_is_not_there_is_named_with_those_that_are(example, capsys):
     with pytest.raises(SystemExit):
-        main(["42"], example.parents[2])
+        main(["42"], example.parents[1])
     assert "No lesson begins with '42'; there are: 99_example" in capsys.readouterr().err
 
 
+@KERNELS
 def test_outputs_are_those_of_any_machine(tmp_path):
     """A widget leaves its static picture only, and a traceback names files from the folder on."""
     code = """
