@@ -42,26 +42,26 @@ def imports(node):
 # Importing
 
 
-def loaded_by(statement):
-    """The top-level modules that a fresh Python has after `statement`."""
-    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+@pytest.fixture(scope="module")
+def loaded():
+    """The top-level modules that a fresh Python has after the package, and after its pictures."""
+    code = "".join(
+        f"import sys, {name}\nprint(*{{name.partition('.')[0] for name in sys.modules}})\n"
+        for name in ("resnet_lessons", "resnet_lessons.plots")
     )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return set(run.stdout.split())
+    return [set(line.split()) for line in run.stdout.splitlines()]
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    loaded = loaded_by("import resnet_lessons")
-    assert {"resnet_lessons", "torch"} <= loaded
-    assert not loaded & HEAVY
+def test_importing_the_package_loads_nothing_heavy(loaded):
+    assert {"resnet_lessons", "torch"} <= loaded[0]
+    assert not loaded[0] & HEAVY
 
 
-def test_plots_loads_matplotlib_and_no_notebook():
-    loaded = loaded_by("import resnet_lessons.plots")
-    assert "matplotlib" in loaded
-    assert not loaded & {"IPython", "ipywidgets", "torchvision"}
+def test_plots_loads_matplotlib_and_no_notebook(loaded):
+    assert "matplotlib" in loaded[1]
+    assert not loaded[1] & {"IPython", "ipywidgets", "torchvision"}
 
 
 @pytest.mark.parametrize("path", MODULES)
