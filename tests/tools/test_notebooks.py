@@ -87,7 +87,8 @@ def example(tmp_path):
     """A course with one small lesson, and the path of its source."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     source = tmp_path / "source" / "99_example.md"
-    source.parent.mkdir(parents=True)
+    source.parent.mkdir()
+    (tmp_path / "notebooks").mkdir()
     source.write_text(EXAMPLE, encoding="utf-8")
     return source
 
