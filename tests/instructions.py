@@ -39,7 +39,8 @@ def blocks(language):
 
 def copied(folder):
     """A copy of the course in `folder`, with this environment as the one that it has installed."""
-    skip = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
+    # What Python has compiled comes along, but for files that it is just writing.
+    skip = shutil.ignore_patterns(".*", "*.pyc.*", "*.egg-info", "build", "dist")
     shutil.copytree(ROOT, folder, ignore=skip)
     venv = folder / ".venv"
     venv.mkdir()
