@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 # As many tests at once as there are processors, each with one thread (tests/conftest.py) and about
 # 1 GB of memory. TEST_ARGS comes last, so that -n0 in it runs them one by one.
-PYTEST = $(VENV) -m pytest -n logical --maxprocesses 8 --dist loadgroup
+PYTEST = $(VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile
 # JupyterLab refuses root unless told; in a container there often is no one else.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 

@@ -48,6 +48,36 @@ def find_local_address(host, *arguments, **options):
 socket.getaddrinfo = find_local_address
 
 
+# Files whose tests start Jupyter kernels run in one process: two kernels that look for free ports
+# at the same moment can find the same.
+WITH_KERNELS = {
+    "tests/checks/test_exercises.py",
+    "tests/plots/test_plots.py",
+    "tests/tools/test_descriptions.py",
+    "tests/tools/test_nbgrader.py",
+    "tests/tools/test_notebooks.py",
+    "tests/tools/test_otter.py",
+    "tests/tools/test_times.py",
+    "tests/widgets/test_training_explorer.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A process takes one file after another, so that what a file's tests share is made once.
+
+    xdist's own groups do nothing from pytest 9.2 on.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "kernels" if file in WITH_KERNELS else file
+
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items):
     """What takes longest comes first: at the end no process waits for another."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

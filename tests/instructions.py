@@ -14,9 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^(`{3,4})(\w+) (\S+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
-# Tests that start a Jupyter kernel run in one process: two kernels that look for free ports at the
-# same moment can find the same.
-KERNELS = pytest.mark.xdist_group("kernels")
 NEEDED = pytest.mark.skipif(
     not (shutil.which("make") and (Path(sys.prefix) / "bin" / "activate").exists()),
     reason="the commands are for make and an environment that is activated",
@@ -28,7 +25,7 @@ def exported_to(grader):
     missing = pytest.mark.skipif(
         find_spec(grader) is None, reason=f"{grader} is not installed; `make grading` adds it"
     )
-    return [NEEDED, missing, pytest.mark.slow, KERNELS]
+    return [NEEDED, missing, pytest.mark.slow]
 
 
 def blocks(language):

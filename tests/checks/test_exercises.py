@@ -4,7 +4,6 @@ import re
 
 import nbformat
 import pytest
-from instructions import KERNELS
 
 from build_notebooks import ROOT, build, build_whole, execute, name_of, notebook_path, sources
 from exercise_sheets import header, readme_row, without_solutions
@@ -100,13 +99,11 @@ def untouched(tmp_path_factory):
     return sheets, float(run.cells[-1].outputs[0].text)
 
 
-@KERNELS
 def test_untouched_sheets_run_in_seconds(untouched):
     """Of the processor's, for all of them; half of it is for importing torch."""
     assert untouched[1] < 60
 
 
-@KERNELS
 @every_sheet
 def test_an_untouched_sheet_runs_and_says_what_is_not_attempted(source, untouched):
     notebook = untouched[0][source]

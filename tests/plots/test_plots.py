@@ -14,7 +14,6 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from instructions import KERNELS
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
@@ -595,7 +594,6 @@ def test_two_trainings_that_measured_the_same_are_two(published):
     assert len(live.histories) == 2
 
 
-@KERNELS
 def test_a_notebook_shows_one_picture_and_one_bar():
     """In a real kernel, with nothing asked for: the curve grows in place, the bar in one line."""
     code = """\

@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
-from instructions import KERNELS
 from nbclient import NotebookClient
 
 from build_notebooks import ROOT, described
@@ -97,7 +96,6 @@ def test_a_figure_can_be_copied_and_kept():
     plt.close("all")
 
 
-@KERNELS
 def test_a_notebook_gets_it_and_figures_of_others_stay_as_they_are():
     """In a real kernel: as a value, displayed, and updated."""
     code = """\

@@ -16,7 +16,6 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from instructions import KERNELS
 from PIL import Image
 
 from build_notebooks import (
@@ -105,7 +104,6 @@ def test_notebooks_are_their_sources():
     assert problems() == {}
 
 
-@KERNELS
 @every_lesson
 def test_runs_in_seconds_and_warns_of_nothing(path, tmp_path):
     folder = tmp_path / "notebooks"
@@ -266,7 +264,6 @@ def test_a_notebook_and_its_source_need_each_other(example):
     assert "no source" in problems(root)[path.name]
 
 
-@KERNELS
 def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(example, capsys):
     root = example.parents[1]
     path = notebook_path(example, root)
@@ -303,7 +300,6 @@ def test_a_lesson_that_is_not_there_is_named_with_those_that_are(example, capsys
     assert "No lesson begins with '42'; there are: 99_example" in capsys.readouterr().err
 
 
-@KERNELS
 def test_outputs_are_those_of_any_machine(tmp_path):
     """A widget leaves its static picture only, and a traceback names files from the folder on."""
     code = """

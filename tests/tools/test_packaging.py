@@ -294,7 +294,7 @@ def test_make_test_checks_style_and_runs_pytest(course):
     assert course.plan("test", "TEST_ARGS=-k shapes -n0").splitlines() == [
         ".venv/bin/python -m ruff check",
         ".venv/bin/python -m ruff format --check",
-        ".venv/bin/python -m pytest -n logical --maxprocesses 8 --dist loadgroup -k shapes -n0",
+        ".venv/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile -k shapes -n0",
     ]
 
 

@@ -4,7 +4,6 @@ import re
 
 import nbformat
 import pytest
-from instructions import KERNELS
 
 import measure_notebooks
 from build_notebooks import ROOT, is_sheet, sources
@@ -57,7 +56,6 @@ def test_the_promise_agrees_with_what_was_measured(source):
             assert words.startswith("under ") or promise <= 2 * seconds, (budget, words)
 
 
-@KERNELS
 def test_a_lesson_is_measured_and_left_as_it_is(tmp_path):
     path = tmp_path / "99_busy.ipynb"
     code = (

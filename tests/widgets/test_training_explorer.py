@@ -7,7 +7,6 @@ from itertools import pairwise
 import nbformat
 import pytest
 import torch
-from instructions import KERNELS
 from nbclient import NotebookClient
 
 from resnet_lessons import cifar_resnet, load, train, widgets
@@ -231,7 +230,6 @@ def test_what_it_cannot_use_is_refused_in_words(wrong, error, words):
         widgets.training(**{"data": SOME, **wrong})
 
 
-@KERNELS
 def test_in_a_real_kernel_it_trains_between_the_cells():
     cells = [
         "import asyncio\n"
