@@ -216,7 +216,15 @@ class Course:
 
     def make(self, *arguments):
         # The make that may have started this test has its own settings.
-        names = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TORCH_BACKEND", "LAB_ARGS")
+        names = (
+            "MAKEFLAGS",
+            "MFLAGS",
+            "MAKELEVEL",
+            "PYTHON",
+            "TORCH_BACKEND",
+            "LAB_ARGS",
+            "TEST_ARGS",
+        )
         environment = {k: v for k, v in os.environ.items() if k not in names}
         return subprocess.run(["make", *arguments], cwd=self.folder, env=environment, **CAPTURED)
 
