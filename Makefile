@@ -1,6 +1,11 @@
 # The course's commands. Everything runs in one environment, .venv, which the first command that needs it makes.
 PYTHON ?= python3
 VENV := .venv/bin/python
+# As many tests at once as there are processors, each with one thread (tests/conftest.py) and about
+# 1 GB of memory. TEST_ARGS comes last, so that -n0 in it runs them one by one.
+PYTEST = $(VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile
+# JupyterLab refuses root unless told; in a container there often is no one else.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-colab notebooks grading results bench kill-table badges clean FORCE
@@ -9,26 +14,26 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/installed  ## open the course in JupyterLab (LAB_ARGS="--no-browser", TORCH_BACKEND=cpu)
-	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+	$(VENV) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(AS_ROOT) $(LAB_ARGS)
 
-test: .venv/grading  ## check style, run all tests (TEST_ARGS="-k shapes")
+test: .venv/installed  ## check style, run all tests (TEST_ARGS="-k shapes")
 	$(VENV) -m ruff check
 	$(VENV) -m ruff format --check
-	$(VENV) -m pytest $(TEST_ARGS)
+	$(PYTEST) $(TEST_ARGS)
 
-test-browser: .venv/grading .venv/browser  ## open notebooks in JupyterLab in Chromium, and use them
+test-browser: .venv/installed .venv/browser  ## open notebooks in JupyterLab in Chromium, and use them
 	$(VENV) -m pytest tests/browser $(TEST_ARGS)
 
 test-colab: .venv/installed  ## rehearse Google Colab on its own versions (ONLY=02)
 	$(VENV) tools/rehearse_colab.py $(ONLY)
 
-notebooks: .venv/grading  ## make lessons and exercises from source (ONLY=02)
+notebooks: .venv/installed  ## make lessons and exercises from source (ONLY=02)
 	$(VENV) tools/build_notebooks.py $(ONLY)
 
-grading: .venv/grading  ## add nbgrader and otter to the environment
+grading: .venv/grading  ## add nbgrader and otter to the environment; their tests need them
 
 results: .venv/installed  ## train what results/ still lacks (NAME=degradation-mini)
-	$(VENV) -m resnet_lessons.sweep $(or $(NAME),degradation-mini)
+	$(VENV) -m resnet_lessons.lab.sweep $(or $(NAME),degradation-mini)
 
 bench: .venv/installed  ## measure this machine
 	$(VENV) tools/bench.py

@@ -11,8 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The folder with real data sets that some tests read where there is one; no other test sees it.
-DATA = os.environ.pop("RESNET_LESSONS_DATA", None)
+# Tests run side by side: a thread each, or they wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The folder with real data sets that some tests read where there is one; no other test sees it. It
+# has another name from here on, under which the processes that pytest-xdist starts find it.
+if "RESNET_LESSONS_DATA" in os.environ:
+    os.environ["DATA_FOR_TESTS"] = os.environ.pop("RESNET_LESSONS_DATA")
+DATA = os.environ.get("DATA_FOR_TESTS")
 # Set here, and not for each test, for the notebooks and programs that the tests start. Those find
 # the user's cache empty, too, but what other tools keep in it stays theirs.
 os.environ["RESNET_LESSONS_OFFLINE"] = "1"
@@ -41,6 +46,41 @@ def find_local_address(host, *arguments, **options):
 
 
 socket.getaddrinfo = find_local_address
+
+
+# Files whose tests start Jupyter kernels run in one process: two kernels that look for free ports
+# at the same moment can find the same.
+WITH_KERNELS = {
+    "tests/checks/test_exercises.py",
+    "tests/plots/test_plots.py",
+    "tests/tools/test_descriptions.py",
+    "tests/tools/test_nbgrader.py",
+    "tests/tools/test_notebooks.py",
+    "tests/tools/test_otter.py",
+    "tests/tools/test_times.py",
+    "tests/widgets/test_training_explorer.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A process takes one file after another, so that what a file's tests share is made once.
+
+    xdist's own groups do nothing from pytest 9.2 on.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "kernels" if file in WITH_KERNELS else file
+
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first: at the end no process waits for another."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

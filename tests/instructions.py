@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ NEEDED = pytest.mark.skipif(
 )
 
 
+def exported_to(grader):
+    """The marks of tests of what is made for `nbgrader` or `otter`, by its own slow commands."""
+    missing = pytest.mark.skipif(
+        find_spec(grader) is None, reason=f"{grader} is not installed; `make grading` adds it"
+    )
+    return [NEEDED, missing, pytest.mark.slow]
+
+
 def blocks(language):
     """The blocks of a language, by the word behind it: a name, or the file that they belong to."""
     text = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
@@ -27,7 +36,8 @@ def blocks(language):
 
 def copied(folder):
     """A copy of the course in `folder`, with this environment as the one that it has installed."""
-    skip = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
+    # What Python has compiled comes along, but for files that it is just writing.
+    skip = shutil.ignore_patterns(".*", "*.pyc.*", "*.egg-info", "build", "dist")
     shutil.copytree(ROOT, folder, ignore=skip)
     venv = folder / ".venv"
     venv.mkdir()

@@ -7,29 +7,15 @@ import sys
 import tomllib
 
 import pytest
+from importlinter.cli import lint_imports
 
 import resnet_lessons
 from set_repository import ROOT
 
 HEAVY = {"IPython", "ipywidgets", "matplotlib", "pandas", "torchvision"}
-# From below to above: a module imports only from lines below its own. A module that stands on no
-# line stands above all of them.
-FLOORS = [
-    {"_arguments", "_files", "_http"},
-    {"archives", "blocks", "data", "downloads", "history", "scenes", "weights"},
-    {"cifar", "hrnet", "lesson_nine", "preact", "pretrained", "video"},
-    {"resnet"},
-    {"res2net"},
-    {"variants"},
-    {"shapes", "recipe", "evaluation", "acceleration", "augmentation", "sources"},
-    {"backbones", "checkpoints", "diagnostics", "grad_cam", "loading"},
-    {"loop", "transfer"},
-    {"training"},
-    {"results", "budget"},
-    {"plots"},
-]
-FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-NETWORKS = {"blocks", "cifar", "hrnet", "lesson_nine", "preact", "res2net", "resnet"}
+COMPILER = "torch._dynamo"  # takes longer to load than the rest of torch
+# The rooms that show things; the others import such libraries where they need them, if ever.
+SHOWING = {"plots", "lab", "widgets", "checks"}
 SOURCES, GRADER = (
     {
         path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
@@ -41,91 +27,81 @@ MODULES = [path for path in SOURCES if path != "resnet_lessons/__init__.py"]
 
 
 def top(path):
-    """`plots` for resnet_lessons/plots/style.py, `blocks` for resnet_lessons/blocks.py."""
+    """`plots` for resnet_lessons/plots/style.py, `shapes` for resnet_lessons/shapes.py."""
     return path.removesuffix(".py").split("/")[1]
 
 
-def imports(node, inside_functions=False):
-    """The dotted names that a module imports as it is itself imported; or all that it ever does."""
+def imports(node):
+    """The dotted names that a module imports as it is itself imported."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            module = child.module or ""
-            origin = f"resnet_lessons.{module}".rstrip(".") if child.level else module
-            yield from (f"{origin}.{alias.name}" for alias in child.names)
-        elif inside_functions or not isinstance(child, ast.FunctionDef | ast.Lambda):
-            yield from imports(child, inside_functions)
-
-
-def siblings(tree, inside_functions=False):
-    """The modules of this package that `tree` imports: `blocks`, `data`, …"""
-    names = (name.split(".") for name in imports(tree, inside_functions))
-    return {name[1] for name in names if name[0] == "resnet_lessons" and len(name) > 1}
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        elif not isinstance(child, ast.FunctionDef | ast.Lambda):
+            yield from imports(child)
 
 
 # Importing
 
 
-def loaded_by(statement):
-    """The top-level modules that a fresh Python has after `statement`."""
-    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+@pytest.fixture(scope="module")
+def loaded():
+    """The modules that a fresh Python has after the package, and after its pictures."""
+    code = "".join(
+        f"import sys, {name}\nprint(*sys.modules)\n"
+        for name in ("resnet_lessons", "resnet_lessons.plots")
     )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return set(run.stdout.split())
+    return [set(line.split()) for line in run.stdout.splitlines()]
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    loaded = loaded_by("import resnet_lessons")
-    assert {"resnet_lessons", "torch"} <= loaded
-    assert not loaded & HEAVY
+def test_importing_the_package_loads_nothing_heavy(loaded):
+    assert {"resnet_lessons", "torch"} <= loaded[0]
+    assert not loaded[0] & {*HEAVY, COMPILER}
 
 
-def test_plots_loads_matplotlib_and_no_notebook():
-    loaded = loaded_by("import resnet_lessons.plots")
-    assert "matplotlib" in loaded
-    assert not loaded & {"IPython", "ipywidgets", "torchvision"}
+def test_plots_loads_matplotlib_and_no_notebook(loaded):
+    assert "matplotlib" in loaded[1]
+    assert not loaded[1] & {"IPython", "ipywidgets", "torchvision", COMPILER}
 
 
 @pytest.mark.parametrize("path", MODULES)
-def test_only_plots_and_what_stands_above_it_import_heavy_libraries(path):
+def test_only_what_shows_imports_heavy_libraries(path):
     loads = {name.partition(".")[0] for name in imports(SOURCES[path])}
-    if FLOOR.get(top(path), len(FLOORS)) < FLOOR["plots"]:
+    if top(path) not in SHOWING:
         assert not loads & HEAVY
     assert not loads & {"IPython", "ipywidgets"} or top(path) == "widgets"
 
 
-# The arrow of dependency
+# The rooms: which knows which is a contract in pyproject.toml
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if top(path) in FLOOR])
-def test_a_module_imports_only_from_those_below_it(path):
-    others = siblings(SOURCES[path]) & set(map(top, MODULES)) - {top(path)}
-    assert all(FLOOR.get(name, len(FLOORS)) < FLOOR[top(path)] for name in others), others
+def test_a_room_knows_only_the_rooms_below_it(capsys):
+    contracts = str(ROOT / "pyproject.toml")
+    assert lint_imports(contracts, no_cache=True, no_logo=True) == 0, capsys.readouterr().out
 
 
-def test_blocks_networks_and_data_know_only_what_they_need():
-    known = {
-        name: siblings(SOURCES[f"resnet_lessons/{name}.py"], inside_functions=True)
-        for name in NETWORKS | {"data"}
+# Still to be handed out by faces: these rooms take more from others than is public there.
+PAST_THE_FACE = {
+    "resnet_lessons/widgets/convolution.py": {"resnet_lessons.plots.style"},
+    "resnet_lessons/widgets/lesions.py": {"resnet_lessons.plots.style"},
+}
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_room_is_entered_by_its_face(path):
+    """`from resnet_lessons.networks import …`, not `.networks.blocks`, but within the room."""
+    past = {
+        node.module
+        for node in ast.walk(SOURCES[path])
+        if isinstance(node, ast.ImportFrom)
+        and node.module.count(".") > 1
+        and node.module.split(".")[:2] != ["resnet_lessons", top(path)]
+        and node.module.startswith("resnet_lessons.")
     }
-    assert known.pop("blocks") == {"_arguments"}
-    assert known.pop("data") == {"_arguments"}
-    assert known.pop("resnet") == {"_arguments", "blocks", "pretrained"}
-    assert known.pop("res2net") == {"_arguments", "blocks", "resnet"}
-    assert len(known) == 4
-    assert all(names == {"_arguments", "blocks"} for names in known.values())
-
-
-def test_the_grader_is_imported_by_nobody_but_itself():
-    loads = {name for tree in SOURCES.values() for name in imports(tree, inside_functions=True)}
-    assert not any(name.startswith("resnet_grading") for name in loads)
-
-
-def test_the_modules_that_the_floors_name_exist():
-    assert FLOOR.keys() <= set(map(top, MODULES))
+    assert past == PAST_THE_FACE.get(path, set())
 
 
 # What is public

@@ -27,15 +27,10 @@ import torch
 from torch import Tensor, nn
 
 import resnet_lessons
-from resnet_lessons.data.dataset import Dataset, Split
-from resnet_lessons.data.sets.loading import load
-from resnet_lessons.networks.cifar import cifar_resnet
-from resnet_lessons.networks.lesson_nine import lesson_nine
-from resnet_lessons.networks.resnet import resnet18
-from resnet_lessons.shapes import shape_table
+from resnet_lessons import cifar_resnet, lesson_nine, load, resnet18, shape_table, train
+from resnet_lessons.data import Dataset, Split
+from resnet_lessons.training import Recipe, TrainingLoop, train_step
 from resnet_lessons.training.checkpoint import Checkpoint
-from resnet_lessons.training.loop import TrainingLoop, train, train_step
-from resnet_lessons.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 # For each network that is trained: how to build it, batch size, training and test images. d2l
@@ -198,28 +193,43 @@ def ready(quick: bool) -> Iterator[str]:
         yield line(pairs, f"{name}, ours / {library}: from import to the network", "≤ 1.00")
 
 
+def added_memory(module: str, name: str, shape: tuple[int, ...]) -> float:
+    """MiB that a fresh process needs more, at its peak, for a network and one step than before it.
+
+    A process remembers its peak for good, and loading torch can take more than a network. A child
+    of it begins with what is taken now: its own peak grows with the step alone.
+    """
+    code = f"""
+import os, resource, sys, torch
+from {module} import {name} as build
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
+
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+start = peak()
+build().train()(torch.randn({shape})).sum().backward()
+print(peak() - start, flush=True)
+os._exit(0)
+"""
+    run = [sys.executable, "-c", code]
+    return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+
 def memory(quick: bool) -> Iterator[str]:
-    """What a fresh process needs more at its peak for a network and one step than before it."""
+    if not hasattr(os, "fork"):
+        yield f"{'':57}  memory at the peak: not measured, since this system cannot fork a process"
+        return
     shape = (2, 3, 96, 96) if quick else (4, 3, 224, 224)
-
-    def peak(module: str, name: str) -> float:
-        code = (
-            f"import resource, sys, torch; from {module} import {name} as build\n"
-            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            f"x, start = torch.randn({shape}), peak()\n"
-            "build().train()(x).sum().backward()\n"
-            "print((peak() - start) / (2**20 if sys.platform == 'darwin' else 2**10))"
-        )
-        run = [sys.executable, "-c", code]
-        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
-
     for name in NETWORKS + FAMILY:
         library = f"{other_library(name)}.models"
-        pairs = in_turn(
-            1 if quick else 3,
-            lambda n=name: peak("resnet_lessons", n),
-            lambda n=name, m=library: peak(m, n),
-        )
+        pairs = [
+            (added_memory("resnet_lessons", name, shape), added_memory(library, name, shape))
+            for _ in range(1 if quick else 3)
+        ]
         what = (
             f"{name}, ours / {library}: memory at the peak of building it and one forward and "
             f"backward in train mode, images {'×'.join(map(str, shape))}"

@@ -16,6 +16,7 @@ from resnet_lessons.checks.exercise import Exercise
 from set_repository import colab_badge
 
 HEADER = re.compile(r"\{\{ exercise: (\w+) \}\}")
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION$.*?^ *### END SOLUTION$", re.MULTILINE | re.DOTALL)
 STUB = "..."
 
 
@@ -62,20 +63,20 @@ def readme_row(name: str, notebook: NotebookNode) -> str:
 
 
 def without_solutions(notebook: NotebookNode) -> NotebookNode:
-    """A copy of a sheet with `...` where its solutions stood, by nbgrader's own preprocessor.
+    """A copy of a sheet with `...` where its solutions stood, as nbgrader would make it.
 
     Raises:
         RuntimeError: a solution has no end, or stands in a cell that has no tag `answer`.
     """
-    from nbgrader.preprocessors import ClearSolutions  # it takes seconds to import
-
-    cleared, _ = ClearSolutions(
-        code_stub={"python": STUB},
-        enforce_metadata=False,  # learners' notebooks carry no metadata of nbgrader's
-    ).preprocess(copy.deepcopy(notebook), {})
-    for before, after in zip(notebook.cells, cleared.cells, strict=True):
-        tagged = "answer" in before.metadata.get("tags", [])
-        if tagged != (before.source != after.source):
+    cleared = copy.deepcopy(notebook)
+    for before, cell in zip(notebook.cells, cleared.cells, strict=True):
+        cell.source = SOLUTION.sub(rf"\1{STUB}", before.source)
+        if "### BEGIN SOLUTION" in cell.source or "### END SOLUTION" in cell.source:
+            raise RuntimeError(
+                "A solution begins with `### BEGIN SOLUTION` and ends with `### END SOLUTION`, "
+                f"each on a line of its own; here one is missing:\n{before.source}"
+            )
+        if ("answer" in cell.metadata.get("tags", [])) != (before.source != cell.source):
             raise RuntimeError(
                 "A cell is tagged `answer` if, and only if, it has a solution between "
                 f"`### BEGIN SOLUTION` and `### END SOLUTION`; this one is not so:\n{before.source}"

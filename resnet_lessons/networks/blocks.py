@@ -273,8 +273,9 @@ def he_init(model: nn.Module, zero_init_residual: bool = False) -> None:
     With `zero_init_residual` every residual branch starts at F(x) = 0, so that each block is at
     first nothing but its shortcut (Goyal et al. 2017, arXiv:1706.02677, §5.1).
     """
+    # A weight on the meta device has no values; to draw them loads torch's compiler, for seconds.
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)

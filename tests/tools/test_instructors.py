@@ -27,7 +27,7 @@ def test_every_block_of_commands_is_run_by_a_test():
     }
     assert set(blocks("sh")) == HERE | elsewhere
     for name in elsewhere:
-        test = ROOT / "tests" / f"test_{name.partition('-')[0]}.py"
+        test = ROOT / "tests" / "tools" / f"test_{name.partition('-')[0]}.py"
         assert f'"{name}"' in test.read_text(encoding="utf-8")
     assert TEXT.count("```sh") == len(blocks("sh"))
 

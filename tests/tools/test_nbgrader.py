@@ -5,14 +5,14 @@ import re
 
 import nbformat
 import pytest
-from instructions import NEEDED, copied, run
+from instructions import copied, exported_to, run
 from submissions import ANSWERS, EXPECTED, NAME, POINTS, submission
 from traitlets.config.loader import PyFileConfigLoader
 
 from build_course import main
 from build_notebooks import build, build_whole, sources, write
 
-pytestmark = [NEEDED, pytest.mark.slow]
+pytestmark = exported_to("nbgrader")
 LEARNERS = [*ANSWERS, "untouched"]
 SOURCE = next(source for source in sources() if source.match(f"exercises/{NAME}.md"))
 

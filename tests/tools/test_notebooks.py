@@ -86,7 +86,8 @@ def example(tmp_path):
     """A course with one small lesson, and the path of its source."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     source = tmp_path / "source" / "99_example.md"
-    source.parent.mkdir(parents=True)
+    source.parent.mkdir()
+    (tmp_path / "notebooks").mkdir()
     source.write_text(EXAMPLE, encoding="utf-8")
     return source
 
@@ -213,7 +214,7 @@ def test_tells_nothing_of_the_machine_it_was_made_on(path):
 
 
 def test_a_source_becomes_a_notebook(example):
-    root = example.parents[2]
+    root = example.parents[1]
     notebook = build(example, root)
     nbformat.validate(notebook)
     title, bootstrap, *_, first, second = notebook.cells
@@ -226,7 +227,7 @@ def test_a_source_becomes_a_notebook(example):
 
 
 def test_a_new_cell_leaves_the_ids_of_the_others(example):
-    root = example.parents[2]
+    root = example.parents[1]
     before = [cell.id for cell in build(example, root).cells]
     example.write_text(EXAMPLE.replace("The same", "New.\n\n+++\n\nThe same"), encoding="utf-8")
     after = [cell.id for cell in build(example, root).cells]
@@ -235,7 +236,7 @@ def test_a_new_cell_leaves_the_ids_of_the_others(example):
 
 
 def test_every_difference_from_the_source_is_seen(example):
-    root = example.parents[2]
+    root = example.parents[1]
     changes = {
         "source": lambda nb: nb.cells[0].update(source="edited by hand"),
         "id": lambda nb: nb.cells[1].update(id="other"),
@@ -252,7 +253,7 @@ def test_every_difference_from_the_source_is_seen(example):
 
 
 def test_a_notebook_and_its_source_need_each_other(example):
-    root = example.parents[2]
+    root = example.parents[1]
     path = notebook_path(example, root)
     assert "not made yet" in problems(root)[path.name]
     write(build(example, root), path)
@@ -264,7 +265,7 @@ def test_a_notebook_and_its_source_need_each_other(example):
 
 
 def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(example, capsys):
-    root = example.parents[2]
+    root = example.parents[1]
     path = notebook_path(example, root)
     assert main(["99", "--budget", "quick"], root) == 0
     made = nbformat.read(path, as_version=4)
@@ -295,7 +296,7 @@ def test_builds_in_a_budget_and_leaves_the_old_notebook_when_a_cell_fails(exampl
 
 def test_a_lesson_that_is_not_there_is_named_with_those_that_are(example, capsys):
     with pytest.raises(SystemExit):
-        main(["42"], example.parents[2])
+        main(["42"], example.parents[1])
     assert "No lesson begins with '42'; there are: 99_example" in capsys.readouterr().err
 
 

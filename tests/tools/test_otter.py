@@ -4,12 +4,12 @@ import json
 
 import nbformat
 import pytest
-from instructions import NEEDED, copied, run
+from instructions import copied, exported_to, run
 from submissions import EXPECTED, NAME, POINTS, submission
 
 from build_notebooks import build, build_whole, sources, write
 
-pytestmark = [NEEDED, pytest.mark.slow]
+pytestmark = exported_to("otter")
 SOURCE = next(source for source in sources() if source.match(f"exercises/{NAME}.md"))
 
 

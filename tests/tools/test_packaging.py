@@ -218,7 +218,15 @@ class Course:
 
     def make(self, *arguments):
         # The make that may have started this test has its own settings.
-        names = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TORCH_BACKEND", "LAB_ARGS")
+        names = (
+            "MAKEFLAGS",
+            "MFLAGS",
+            "MAKELEVEL",
+            "PYTHON",
+            "TORCH_BACKEND",
+            "LAB_ARGS",
+            "TEST_ARGS",
+        )
         environment = {k: v for k, v in os.environ.items() if k not in names}
         return subprocess.run(["make", *arguments], cwd=self.folder, env=environment, **CAPTURED)
 
@@ -262,28 +270,41 @@ def test_make_lab_installs_once(course):
     plan = course.plan("lab", "LAB_ARGS=--no-browser")
     assert "-m venv .venv" in plan and "uv pip install" in plan
     assert "--torch-backend" not in plan and "rm -rf" not in plan
-    assert re.search(r"jupyterlab .*00_start_here\.ipynb --no-browser$", plan, re.MULTILINE)
+    assert re.search(r"jupyterlab .*00_start_here\.ipynb .*--no-browser$", plan, re.MULTILINE)
     course.pretend_installed()
     plan = course.plan("lab")
     assert "jupyterlab" in plan and "install" not in plan
 
 
-def test_what_graders_need_is_added_where_it_is_used_but_not_for_learners(course):
+def test_what_graders_need_is_added_where_it_is_asked_for_and_nowhere_else(course):
     course.pretend_installed()
     (course.folder / ".venv" / "grading").unlink()
-    for target in ("test", "notebooks"):
-        assert "--group grading\n" in course.plan(target)
-    assert "--group grading" not in course.plan("lab")
+    assert "--group grading\n" in course.plan("grading")
     (course.folder / ".venv" / "installed").unlink()
-    assert "--group grading" not in course.plan("lab")
+    for target in ("lab", "test", "notebooks"):
+        assert "--group grading" not in course.plan(target)
+    commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert commands.index("make grading") < commands.index("make test")
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_root_may_open_the_course_where_there_is_no_other_user(course, user, allowed, monkeypatch):
+    course.pretend_installed()
+    programs = course.folder.parent / "programs"
+    programs.mkdir()
+    (programs / "id").write_text(f"#!/bin/sh\necho {user}\n", encoding="utf-8")
+    (programs / "id").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    words = course.plan("lab", "LAB_ARGS=--no-browser").split()
+    assert ("--allow-root" in words) == allowed and words[-1] == "--no-browser"
 
 
 def test_make_test_checks_style_and_runs_pytest(course):
     course.pretend_installed()
-    assert course.plan("test").splitlines() == [
+    assert course.plan("test", "TEST_ARGS=-k shapes -n0").splitlines() == [
         ".venv/bin/python -m ruff check",
         ".venv/bin/python -m ruff format --check",
-        ".venv/bin/python -m pytest ",
+        ".venv/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile -k shapes -n0",
     ]
 
 
