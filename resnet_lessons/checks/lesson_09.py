@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer
-from resnet_lessons.checks.exercise import Exercise, Probe
+from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.forms import (
     Call,
     Case,
@@ -22,10 +22,10 @@ from resnet_lessons.checks.forms import (
     Sight,
     call,
     edited,
+    keeping,
     same_shape,
     variant,
 )
-from resnet_lessons.checks.verdict import Wrong
 from resnet_lessons.networks import wide_resnet
 
 OTHER = "other numbers"
@@ -410,14 +410,9 @@ class Maps(Case):
     """Both maps, one after the other."""
 
     def sights(self, exercise: Exercise, answer: Answer, given: Call) -> Iterator[Sight]:
-        seen = answer(*given.args)
+        seen = self.see(answer, *given.args)
         expect.equal(len(seen), 2, "the number of maps that come out")
         yield from zip(("the fine map", "the coarse map"), seen, strict=True)
-
-
-def keeps_what_came_in(answer: Answer) -> None:
-    if not answer.keeps(*maps(4, 6, 3, 3).args):
-        raise Wrong("A map that was handed in has other values after the call.")
 
 
 fuse = Exercise(
@@ -460,11 +455,12 @@ fuse = Exercise(
                 ),
             },
         ),
-        Probe(
+        Maps(
             "nothing is changed in place",
+            lambda: [maps(4, 6, 3, 3)],
             idea="Both outputs are made of the maps that came in.",
             hint="`high += …` writes into the tensor that was handed in.",
-            look=keeps_what_came_in,
+            see=keeping("A map that was handed in"),
         ),
         Maps(
             OTHER,
