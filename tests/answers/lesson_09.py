@@ -180,7 +180,6 @@ all_rejected(
     "grouped_width",
     "one group",
     {
-        "always 128": ("`128`; expected is `64`", lambda channels, width, groups: 128),
         "twice the width": ("`128`; expected is `64`", lambda channels, width, groups: 2 * width),
     },
 )
@@ -198,9 +197,7 @@ all_rejected(
 all_rejected(
     "grouped_width",
     "nearest, from either side",
-    {
-        "never below": ("expected is `128`", nearest(lambda v, w: v - w if v >= w else v)),
-    },
+    {"never below": ("expected is `128`", nearest(lambda v, w: v - w if v >= w else v))},
 )
 all_rejected(
     "grouped_width",
@@ -263,10 +260,7 @@ all_rejected(
     "scale_chain",
     "the chain",
     {
-        "the last part in front": (
-            "differs from",
-            reordered(lambda y, width: y.roll(width, 1)),
-        ),
+        "the last part in front": ("differs from", reordered(lambda y, width: y.roll(width, 1))),
         "added behind": ("differs from", variant(ScaleChain, forward=added_behind)),
         "no ReLU": ("differs from", edited(ScaleChain, no_relu)),
     },
