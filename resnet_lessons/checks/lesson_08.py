@@ -199,7 +199,7 @@ lesion = Exercise(
     points=6,
     why="What a network can do without says what it relies on.",
     solution=branch_removed,
-    what=lambda name, *others: f"the scores without `{name}`",
+    what=lambda name, *others: f"the output without `{name}`",
     cases=[
         Case(
             "a block that keeps the shape",

@@ -313,15 +313,6 @@ def one_convolution(chain: ScaleChain) -> None:
     chain.steps = nn.ModuleList([chain.steps[0]] * len(chain.steps))
 
 
-def biases(chain: ScaleChain) -> None:
-    for step in chain.steps:
-        bias(step[0])
-
-
-def last_part_too(chain: ScaleChain) -> None:
-    chain.steps.append(deepcopy(chain.steps[0]))
-
-
 scale_chain = Exercise(
     name="scale_chain",
     number="9.4",
@@ -349,8 +340,12 @@ scale_chain = Exercise(
                     ScaleChain, plain_list
                 ),
                 "All parts share one convolution.": edited(ScaleChain, one_convolution),
-                "The last part should be handed on as it is.": edited(ScaleChain, last_part_too),
-                "The convolutions have a bias.": edited(ScaleChain, biases),
+                "The last part should be handed on as it is.": edited(
+                    ScaleChain, lambda chain: chain.steps.append(deepcopy(chain.steps[0]))
+                ),
+                "The convolutions have a bias.": edited(
+                    ScaleChain, lambda chain: [bias(step[0]) for step in chain.steps]
+                ),
             },
         ),
         Outputs(
