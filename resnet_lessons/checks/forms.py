@@ -45,6 +45,7 @@ coarse to subtle, and at least the last is `hidden`.
           answer(block)
           return block.run(x, training=True).output
 
+  Where the tensors that are given must keep their values: `see=keeping("The series")`.
 - How it is called: `what`, a text, or a function of the arguments that makes it, here or for all
   cases in the exercise; without one it is the call.
 - How it is compared: `compare(seen, right, what, wrong=None)`; without one `expect.close`, `near`
@@ -110,6 +111,17 @@ def call(*args: object, **kwargs: object) -> Call:
 def called(answer: Answer, *args: object, **kwargs: object) -> object:
     """What an answer gives."""
     return answer(*args, **kwargs)
+
+
+def keeping(what: str) -> Callable[..., object]:
+    """See what an answer gives, if it leaves the tensors alone that it is given: `what`."""
+
+    def see(answer: Answer, *args: object, **kwargs: object) -> object:
+        if not answer.keeps(*args, **kwargs):
+            raise Wrong(f"{what} has other values after the call.")
+        return answer(*args, **kwargs)
+
+    return see
 
 
 def alike(

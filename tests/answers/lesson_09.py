@@ -1,589 +1,300 @@
-"""Answers to the exercises of lesson 09."""
+"""Answers to the exercises of lesson 09, besides those that its checks know by name."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 import resnet_lessons
-from answers import right, wrong
-from resnet_lessons.checks.lesson_09 import ScaleChain, _fused
+from answers import accepted, all_rejected, learner, rejected
+from resnet_lessons.checks.forms import edited, variant
 
+THEIRS = learner("lesson_09")
+Block = THEIRS.PreActivationBlock
+ScaleChain = THEIRS.ScaleChain
 OTHER = "other numbers"
 
 # --- preact_block ---
 
 
-class PreAct(nn.Module):
-    """A pre-activation block with a switch for every mistake."""
-
-    bias = False
-    shared = False
-    raw = False
-    norm_projection = False
-    end = staticmethod(lambda x: x)
-    around = staticmethod(lambda self, x, active: x)
-    middle = staticmethod(torch.relu)
-    strides = (None, 1)
-
-    def __init__(self, c, k, stride=1):
+@accepted("preact_block", "sequences, made in another order")
+class Sequences(nn.Module):
+    def __init__(self, i, o, stride=1):
         super().__init__()
-        first, second = (stride if s is None else s for s in self.strides)
-        self.norm_out = nn.BatchNorm2d(k)
-        self.norm_in = nn.BatchNorm2d(c)
-        if self.shared:
-            self.norm_out = self.norm_in
-        self.b = nn.Conv2d(k, k, 3, second, 1, bias=self.bias)
-        self.a = nn.Conv2d(c, k, 3, first, 1, bias=self.bias)
-        self.project = None
-        if (c, 1) != (k, stride):
-            self.project = nn.Sequential(nn.Conv2d(c, k, 1, stride, bias=False))
-            if self.norm_projection:
-                self.project.append(nn.BatchNorm2d(k))
+        self.rest = nn.Sequential(
+            nn.Conv2d(i, o, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(o),
+            nn.ReLU(),
+            nn.Conv2d(o, o, 3, 1, 1, bias=False),
+        )
+        self.start = nn.Sequential(nn.BatchNorm2d(i), nn.ReLU())
+        changes = stride > 1 or i != o
+        self.down = nn.Conv2d(i, o, 1, stride, bias=False) if changes else None
 
     def forward(self, x):
-        active = self.middle(self.norm_in(x))
-        if self.project is None:
-            shortcut = self.around(self, x, active)
-        else:
-            shortcut = self.project(x if self.raw else active)
-        return self.end(self.b(self.middle(self.norm_out(self.a(active)))) + shortcut)
+        y = self.start(x)
+        return self.rest(y) + (x if self.down is None else self.down(y))
 
 
-def preact(**switches):
-    names = ("end", "around", "middle")
-    switches = {k: staticmethod(v) if k in names else v for k, v in switches.items()}
-    return type("Block", (PreAct,), switches)
+def normalised_shortcut(self, x, active):
+    return self.bn1(x) if self.projection is None else self.projection(active)
 
 
-@right("preact_block", "modules in another order")
-def _():
-    return PreAct
+def changing_input(self, x):
+    y = Block.forward(self, x)
+    return x.copy_(y) if x.shape == y.shape else y
 
 
-@right("preact_block", "as a sequence")
-def _():
-    class Block(nn.Module):
-        def __init__(self, i, o, stride=1):
-            super().__init__()
-            self.start = nn.Sequential(nn.BatchNorm2d(i), nn.ReLU())
-            self.rest = nn.Sequential(
-                nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(),
-                nn.Conv2d(o, o, 3, 1, 1, bias=False),
-            )  # fmt: skip
-            changes = stride > 1 or i != o
-            self.down = nn.Conv2d(i, o, 1, stride, bias=False) if changes else None
-
-        def forward(self, x):
-            y = self.start(x)
-            return self.rest(y) + (x if self.down is None else self.down(y))
-
-    return Block
+def basic(self, x):
+    y = F.relu(self.bn1(self.conv1(x)))
+    return F.relu(self.bn2(self.conv2(y)) + x)
 
 
-RUNS, COUNT = "it runs, and keeps the shape", "its parameters"
-TWICE = "normalise, ReLU, convolve, twice; then add x"
-CHANGES = "where the shape changes"
+def stride_in_both(block):
+    block.conv2.stride = block.conv1.stride
 
 
-@wrong("preact_block", "ReLU behind the addition", TWICE, "here nothing follows it")
-def _():
-    return preact(end=torch.relu)
+def stride_in_second(block):
+    block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
 
 
-@wrong("preact_block", "shortcut behind the first ReLU", TWICE, "behind the first ReLU")
-def _():
-    return preact(around=lambda self, x, active: active)
-
-
-@wrong("preact_block", "shortcut behind the first norm", TWICE, "3 batch normalisations")
-def _():
-    return preact(around=lambda self, x, active: self.norm_in(x))
-
-
-@wrong("preact_block", "no skip", TWICE, "The input is not added")
-def _():
-    return preact(around=lambda self, x, active: 0)
-
-
-@wrong("preact_block", "no ReLU", TWICE, "Both ReLUs are missing")
-def _():
-    return preact(middle=lambda x: x)
-
-
-@wrong("preact_block", "input changed in place", TWICE, "other values after the call")
-def _():
-    class Block(PreAct):
-        def forward(self, x):
-            y = super().forward(x)
-            x.copy_(y) if self.project is None else None
-            return y
-
-    return Block
-
-
-@wrong("preact_block", "bias", COUNT, "both convolutions have a bias")
-def _():
-    return preact(bias=True)
-
-
-@wrong("preact_block", "one normalisation shared", COUNT, "one and the same")
-def _():
-    return preact(shared=True)
-
-
-@wrong("preact_block", "the basic block", TWICE, "differs from")
-def _():
-    class Block(PreAct):
-        def forward(self, x):
-            y = torch.relu(self.norm_in(self.a(x)))
-            return torch.relu(self.norm_out(self.b(y)) + x)
-
-    return Block
-
-
-@wrong("preact_block", "projection from x", CHANGES, "starts from x as it came in")
-def _():
-    return preact(raw=True)
-
-
-@wrong("preact_block", "projection normalised", CHANGES, "The projection is normalised")
-def _():
-    return preact(norm_projection=True)
-
-
-@wrong("preact_block", "stride in both", CHANGES, "stops with RuntimeError")
-def _():
-    return preact(strides=(None, None))
-
-
-@wrong("preact_block", "stride in the second", CHANGES, "differs from")
-def _():
-    return preact(strides=(1, None))
-
-
-@wrong("preact_block", "shortcut detached", "the gradient through both ways", "of the input")
-def _():
-    return preact(around=lambda self, x, active: x.detach())
-
-
-@wrong("preact_block", "the course's own", RUNS, "PreActBlock")
-def _():
-    return resnet_lessons.PreActBlock
-
+all_rejected(
+    "preact_block",
+    "normalise, ReLU, convolve, twice; then add x",
+    {
+        "shortcut behind the first norm": (
+            "3 batch normalisations",
+            variant(Block, shortcut=normalised_shortcut),
+        ),
+        "input changed in place": (
+            "other values after the call",
+            variant(Block, forward=changing_input),
+        ),
+        "the basic block": ("differs from", variant(Block, forward=basic)),
+    },
+)
+rejected(
+    "preact_block",
+    "the course's own",
+    "it runs, and keeps the shape",
+    "PreActBlock",
+    resnet_lessons.PreActBlock,
+)
+rejected(
+    "preact_block",
+    "stride in both",
+    "the parameters where the shape changes",
+    "stops with RuntimeError",
+    edited(Block, stride_in_both),
+)
+rejected(
+    "preact_block",
+    "stride in the second",
+    "where the shape changes",
+    "differs from",
+    edited(Block, stride_in_second),
+)
+rejected(
+    "preact_block",
+    "branch detached",
+    "the gradient through both ways",
+    "of the input",
+    variant(Block, branch=lambda self, active: Block.branch(self, active).detach()),
+)
 
 # --- wide_parameters ---
 
 
-def count(depth, factor, classes, stem=16, ends=True, always=False, never=False, every=False,
-          bias=0, n=None):  # fmt: skip
-    n = (depth - 4) // 6 if n is None else n(depth)
+@accepted("wide_parameters", "added up")
+def added_up(depth, widen_factor, num_classes, stem=16):
     total, channels = 27 * stem, stem
-    for width in (16 * factor, 32 * factor, 64 * factor):
-        for place in range(n):
+    for width in (16 * widen_factor, 32 * widen_factor, 64 * widen_factor):
+        for _ in range((depth - 4) // 6):
             total += 2 * channels + 9 * channels * width + 2 * width + 9 * width * width
-            total += 2 * bias * width
-            changes = channels != width or always
-            if (changes and not never) or (every and place):
+            if channels != width:
                 total += channels * width
             channels = width
-    return total + (2 * channels if ends else 0) + (channels + 1) * classes
+    return total + 2 * channels + (channels + 1) * num_classes
 
 
-def counted(**settings):
-    return lambda depth, factor, classes: count(depth, factor, classes, **settings)
+def off(by):
+    return "expected is", lambda d, k, c: added_up(d, k, c) + by((d - 4) // 6, k)
 
 
-@right("wide_parameters", "added up")
-def _():
-    return counted()
-
-
-@right("wide_parameters", "built and counted")
-def _():
-    def parameters(depth, factor, classes):
-        with torch.device("meta"):
-            net = resnet_lessons.wide_resnet(depth, factor, num_classes=classes)
-        return sum(p.numel() for p in net.parameters())
-
-    return parameters
-
-
-@wrong("wide_parameters", "no last normalisation", "WRN-10-1", "expected is")
-def _():
-    return counted(ends=False)
-
-
-@wrong("wide_parameters", "no projections", "WRN-10-1", "expected is")
-def _():
-    return counted(never=True)
-
-
-@wrong("wide_parameters", "6n+2", "deeper", "expected is")
-def _():
-    return counted(n=lambda depth: max(1, (depth - 2) // 6 - (depth == 16)) if depth != 28 else 5)
-
-
-@wrong("wide_parameters", "projection in every first block", "WRN-10-1", "expected is")
-def _():
-    return counted(always=True)
-
-
-@wrong("wide_parameters", "projection in every block", "deeper", "expected is")
-def _():
-    return counted(every=True)
-
-
-@wrong("wide_parameters", "a wide stem", "wider", "expected is")
-def _():
-    return lambda depth, factor, classes: count(depth, factor, classes, stem=16 * factor)
-
-
-@wrong("wide_parameters", "bias", "WRN-10-1", "expected is")
-def _():
-    return counted(bias=1)
-
-
-@wrong("wide_parameters", "width counted once", "wider", "expected is")
-def _():
-    return lambda depth, factor, classes: factor * count(depth, 1, classes)
-
-
-@wrong("wide_parameters", "ten classes by heart", OTHER, "expected is")
-def _():
-    return lambda depth, factor, classes: count(depth, factor, 10)
-
+all_rejected(
+    "wide_parameters",
+    "WRN-10-1",
+    {
+        "no last normalisation": off(lambda n, k: -128 * k),
+        "no projections": off(lambda n, k: -2560 * k * k),
+        "projection in every first block": off(lambda n, k: 256),
+        "bias": off(lambda n, k: 224 * k * n),
+    },
+)
+all_rejected(
+    "wide_parameters",
+    "deeper",
+    {
+        "one block a stage": ("expected is", lambda d, k, c: added_up(10, k, c)),
+        "projection in every block": off(lambda n, k: 5376 * k * k * (n - 1)),
+    },
+)
+all_rejected(
+    "wide_parameters",
+    "wider",
+    {
+        "a wide stem": ("expected is", lambda d, k, c: added_up(d, k, c, stem=16 * k)),
+        "width counted once": ("expected is", lambda d, k, c: k * added_up(d, 1, c)),
+    },
+)
+all_rejected(
+    "wide_parameters",
+    OTHER,
+    {"ten classes by heart": ("expected is", lambda d, k, c: added_up(d, k, 10))},
+)
 
 # --- grouped_width ---
 
 
-def nearest(channels, width, groups, price=None, step=None, better=None, start=None):
-    price = price or (lambda inside, parts: 2 * channels * inside + 9 * inside**2 / parts)
-    target = price(width, 1)
-    step = step or groups
-    widths = range(start or step, 12 * width + step, step)
-    better = better or (lambda inside: abs(price(inside, groups) - target))
-    return min(widths, key=better)
+@accepted("grouped_width", "by the formula")
+def by_formula(channels, width, groups):
+    a, b, c = 9 / groups, 2 * channels, -(2 * channels * width + 9 * width**2)
+    root = (-b + (b * b - 4 * a * c) ** 0.5) / (2 * a)
+    below = max(groups, int(root // groups) * groups)
+    return min((below, below + groups), key=lambda v: abs(a * v**2 + b * v + c))
 
 
-@right("grouped_width", "all tried")
-def _():
-    return nearest
+def nearest(apart, reach=9):
+    """The width whose price is least `apart` from that without groups."""
 
-
-@right("grouped_width", "by the formula")
-def _():
     def width(channels, width, groups):
-        a, b, c = 9 / groups, 2 * channels, -(2 * channels * width + 9 * width**2)
-        root = (-b + (b * b - 4 * a * c) ** 0.5) / (2 * a)
-        below = max(groups, int(root // groups) * groups)
-
-        def apart(v):
-            return abs(2 * channels * v + 9 * v**2 / groups + c)
-
-        return min((below, below + groups), key=apart)
+        prices = {
+            v: 2 * channels * v + 9 * v**2 / groups for v in range(groups, reach * width, groups)
+        }
+        target = 2 * channels * width + 9 * width**2
+        return min(prices, key=lambda v: apart(prices[v], target))
 
     return width
 
 
-ONE, OWN, EITHER = "one group", "ResNeXt's own", "nearest, from either side"
-
-
-@wrong("grouped_width", "width times groups", OWN, "expected is `128`")
-def _():
-    return lambda channels, width, groups: width * groups
-
-
-@wrong("grouped_width", "the same width", OWN, "expected is `128`")
-def _():
-    return lambda channels, width, groups: width
-
-
-@wrong("grouped_width", "the 3×3 alone", OWN, "expected is `128`")
-def _():
-    return lambda channels, width, groups: nearest(
-        channels, width, groups, price=lambda v, g: 9 * v * v / g
-    )
-
-
-@wrong("grouped_width", "never above", OWN, "expected is `128`")
-def _():
-    def width(channels, width, groups):
-        best = groups
-        while 2 * channels * (best + groups) + 9 * (best + groups) ** 2 / groups <= (
-            2 * channels * width + 9 * width**2
-        ):
-            best += groups
-        return best
-
-    return width
-
-
-@wrong("grouped_width", "width of one group", OWN, "`4`; expected is `128`")
-def _():
-    return lambda channels, width, groups: nearest(channels, width, groups) // groups
-
-
-@wrong("grouped_width", "no multiple of the groups", EITHER, "expected is")
-def _():
-    return lambda channels, width, groups: nearest(
-        channels, width, groups, step=groups if groups in (1, 32) else 1
-    )
-
-
-@wrong("grouped_width", "always 128", ONE, "`128`; expected is `64`")
-def _():
-    return lambda channels, width, groups: 128
-
-
-@wrong("grouped_width", "twice the width", ONE, "`128`; expected is `64`")
-def _():
-    return lambda channels, width, groups: 2 * width
-
-
-@wrong("grouped_width", "256 channels by heart", OTHER, "expected is")
-def _():
-    return lambda channels, width, groups: nearest(4 * width, width, groups)
-
+all_rejected(
+    "grouped_width",
+    "one group",
+    {
+        "twice the width": ("`128`; expected is `64`", lambda channels, width, groups: 2 * width),
+    },
+)
+all_rejected(
+    "grouped_width",
+    "ResNeXt's own",
+    {
+        "width times groups": ("expected is `128`", lambda channels, width, groups: width * groups),
+        "the same width": ("expected is `128`", lambda channels, width, groups: width),
+        "the 3×3 alone": ("expected is `128`", lambda c, w, g: by_formula(0, w, g)),
+        "never above": ("expected is `128`", nearest(lambda v, w: w - v if v <= w else w)),
+        "width of one group": ("`4`; expected is `128`", lambda c, w, g: by_formula(c, w, g) // g),
+    },
+)
+all_rejected(
+    "grouped_width",
+    "nearest, from either side",
+    {"never below": ("expected is `128`", nearest(lambda v, w: v - w if v >= w else v))},
+)
+all_rejected(
+    "grouped_width",
+    OTHER,
+    {
+        "nearest by ratio": ("expected is `64`", nearest(lambda v, w: max(v / w, w / v))),
+        "too few tried": ("expected is `2560`", nearest(lambda v, w: abs(v - w), reach=4)),
+        "256 channels by heart": ("expected is", lambda c, w, g: by_formula(4 * w, w, g)),
+    },
+)
 
 # --- scale_chain ---
 
 
-@right("scale_chain", "a list of modules")
-def _():
-    return ScaleChain
-
-
-@right("scale_chain", "sequences, counted down")
-def _():
-    class Chain(nn.Module):
-        def __init__(self, width, scale):
-            super().__init__()
-            self.steps = nn.ModuleDict(
-                {
-                    str(n): nn.Sequential(
-                        nn.Conv2d(width, width, 3, padding=1, bias=False),
-                        nn.BatchNorm2d(width),
-                        nn.ReLU(),
-                    )
-                    for n in reversed(range(scale - 1))
-                }
-            )
-            self.scale = scale
-
-        def forward(self, x):
-            parts, y = x.chunk(self.scale, dim=1), 0
-            out = []
-            for n in range(self.scale - 1):
-                y = self.steps[str(n)](parts[n] + y)
-                out.append(y)
-            return torch.cat((*out, parts[-1]), 1)
-
-    return Chain
-
-
-class Chain(ScaleChain):
-    keep = True
-
-    def step(self, n, part, before):
-        return F.relu(self.bns[n](self.convs[n](part if before is None else part + before)))
+@accepted("scale_chain", "sequences, counted down")
+class CountedDown(nn.Module):
+    def __init__(self, width, scale):
+        super().__init__()
+        self.steps = nn.ModuleDict()
+        for n in reversed(range(scale - 1)):
+            conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+            self.steps[str(n)] = nn.Sequential(conv, nn.BatchNorm2d(width), nn.ReLU())
 
     def forward(self, x):
-        *parts, last = x.split(self.width, dim=1)
-        done, before = [], None
-        for n, part in enumerate(parts):
-            before = self.step(n, part, before)
-            done.append(before)
-        return torch.cat([*done, last], dim=1)
+        parts, y, out = x.chunk(len(self.steps) + 1, dim=1), 0, []
+        for n in range(len(self.steps)):
+            y = self.steps[str(n)](parts[n] + y)
+            out.append(y)
+        return torch.cat((*out, parts[-1]), 1)
 
 
-def chain(**methods):
-    return type("Chain", (Chain,), methods)
+def reordered(order):
+    """A chain whose output is put together in another way."""
+    return variant(
+        ScaleChain, forward=lambda self, x: order(ScaleChain.forward(self, x), self.width)
+    )
 
 
-JOINED, LINKS = "the shape", "the chain"
+def added_behind(self, x):
+    *parts, last = x.split(self.width, dim=1)
+    done = [self.steps[0](parts[0])]
+    for part, step in zip(parts[1:], self.steps[1:], strict=True):
+        done.append(step(part) + done[-1])
+    return torch.cat([*done, last], dim=1)
 
 
-@wrong("scale_chain", "nothing handed on", LINKS, "Nothing is handed on")
-def _():
-    return chain(step=lambda self, n, part, before: Chain.step(self, n, part, None))
+def no_relu(chain):
+    for step in chain.steps:
+        step.pop(2)
 
 
-@wrong("scale_chain", "added behind", LINKS, "differs from")
-def _():
-    def step(self, n, part, before):
-        y = Chain.step(self, n, part, None)
-        return y if before is None else y + before
-
-    return chain(step=step)
-
-
-@wrong("scale_chain", "no ReLU", LINKS, "differs from")
-def _():
-    def step(self, n, part, before):
-        return self.bns[n](self.convs[n](part if before is None else part + before))
-
-    return chain(step=step)
-
-
-@wrong("scale_chain", "a plain list", "its parameters", "A plain list of modules")
-def _():
-    class Hidden(nn.Module):
-        def __init__(self, width, scale):
-            super().__init__()
-            self.inner = [Chain(width, scale)]
-
-        def forward(self, x):
-            return self.inner[0](x)
-
-    return Hidden
-
-
-@wrong("scale_chain", "one convolution for all", "its parameters", "share one convolution")
-def _():
-    class Shared(Chain):
-        def __init__(self, width, scale):
-            super().__init__(width, 2)
-
-        def step(self, n, part, before):
-            return super().step(0, part, before)
-
-    return Shared
-
-
-@wrong("scale_chain", "the last part too", "its parameters", "handed on as it is")
-def _():
-    class All(Chain):
-        def __init__(self, width, scale):
-            super().__init__(width, scale + 1)
-
-        def forward(self, x):
-            done, before = [], None
-            for n, part in enumerate(x.split(self.width, dim=1)):
-                before = self.step(n, part, before)
-                done.append(before)
-            return torch.cat(done, dim=1)
-
-    return All
-
-
-@wrong("scale_chain", "the last part lost", JOINED, "2×8×5×7; expected is 2×12×5×7")
-def _():
-    def forward(self, x):
-        return Chain.forward(self, x)[:, : -self.width]
-
-    return chain(forward=forward)
-
-
-@wrong("scale_chain", "the last part in front", LINKS, "differs from")
-def _():
-    def forward(self, x):
-        y = Chain.forward(self, x)
-        return torch.cat([y[:, -self.width :], y[:, : -self.width]], dim=1)
-
-    return chain(forward=forward)
-
-
-@wrong("scale_chain", "bias", "its parameters", "The convolutions have a bias")
-def _():
-    class Biased(Chain):
-        def __init__(self, width, scale):
-            super().__init__(width, scale)
-            for n in range(scale - 1):
-                self.convs[n] = nn.Conv2d(width, width, 3, padding=1)
-
-    return Biased
-
+rejected(
+    "scale_chain",
+    "the last part lost",
+    "the shape",
+    "2×8×5×7; expected is 2×12×5×7",
+    reordered(lambda y, width: y[:, :-width]),
+)
+all_rejected(
+    "scale_chain",
+    "the chain",
+    {
+        "the last part in front": ("differs from", reordered(lambda y, width: y.roll(width, 1))),
+        "added behind": ("differs from", variant(ScaleChain, forward=added_behind)),
+        "no ReLU": ("differs from", edited(ScaleChain, no_relu)),
+    },
+)
 
 # --- fuse ---
 
 
-@right("fuse", "functional")
-def _():
-    return _fused
+@accepted("fuse", "repeated by hand")
+def by_hand(high, low, up, down):
+    lifted = torch.einsum("oi,nihw->nohw", up[:, :, 0, 0], low)
+    lifted = lifted.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    lowered = F.conv2d(F.pad(high, (1, 1, 1, 1)), down, stride=2)
+    return [(high + lifted).clamp(min=0), (low + lowered).clamp(min=0)]
 
 
-@right("fuse", "repeated by hand")
-def _():
-    def fuse(high, low, up, down):
-        lifted = torch.einsum("oi,nihw->nohw", up[:, :, 0, 0], low)
-        lifted = lifted.repeat_interleave(2, 2).repeat_interleave(2, 3)
-        lowered = F.conv2d(F.pad(high, (1, 1, 1, 1)), down, stride=2)
-        return [(high + lifted).clamp(min=0), (low + lowered).clamp(min=0)]
-
-    return fuse
+@rejected("fuse", "in place", "nothing is changed in place", "other values after the call")
+def in_place(high, low, up, down):
+    both = by_hand(high, low, up, down)
+    high += 1
+    return both
 
 
-MAPS, ADDED = "two maps, each as large as before", "what is added to what"
+@rejected("fuse", "square maps only", OTHER, "has shape")
+def square_maps(high, low, up, down):
+    one, other = by_hand(high, low, up, down)
+    return one[..., : max(8, one.shape[2])], other
 
 
-def fusing(
-    one=lambda high, low, up, down: high + up,
-    other=lambda high, low, up, down: low + down,
-    end=torch.relu,
-    mode="nearest",
-    after=False,
-):
-    def fuse(high, low, up, down):
-        lifted = F.interpolate(F.conv2d(low, up), scale_factor=2, mode=mode)
-        lowered = F.conv2d(high, down, stride=2, padding=1)
-        fine = end(one(high, low, lifted, lowered))
-        if after:
-            lowered = F.conv2d(fine, down, stride=2, padding=1)
-        return fine, end(other(high, low, lifted, lowered))
-
-    return fuse
-
-
-@wrong("fuse", "no ReLU", ADDED, "lacks its ReLU")
-def _():
-    return fusing(end=lambda x: x)
-
-
-@wrong("fuse", "bilinear", ADDED, "enlarged bilinearly")
-def _():
-    return fusing(mode="bilinear")
-
-
-@wrong("fuse", "the new fine map", ADDED, "made of the *new* fine map")
-def _():
-    return fusing(after=True)
-
-
-@wrong("fuse", "high not added", ADDED, "`high` is not added")
-def _():
-    return fusing(one=lambda high, low, up, down: up)
-
-
-@wrong("fuse", "low not added", ADDED, "`low` is not added")
-def _():
-    return fusing(other=lambda high, low, up, down: down)
-
-
-@wrong("fuse", "the other way round", MAPS, "the fine map has shape 1×6×4×3")
-def _():
-    return lambda *given: _fused(*given)[::-1]
-
-
-@wrong("fuse", "one map only", MAPS, "the number of maps")
-def _():
-    return lambda *given: _fused(*given)[:1]
-
-
-@wrong("fuse", "in place", "nothing is changed in place", "other values after the call")
-def _():
-    def fuse(high, low, up, down):
-        both = _fused(high, low, up, down)
-        high += 1
-        return both
-
-    return fuse
-
-
-@wrong("fuse", "square maps only", OTHER, "has shape")
-def _():
-    def fuse(high, low, up, down):
-        one, other = _fused(high, low, up, down)
-        side = min(one.shape[2:]) if len(one) == 2 and one.shape[1] != 4 else None
-        return one[:, :, :side, :side], other
-
-    return fuse
+all_rejected(
+    "fuse",
+    "two maps, each as large as before",
+    {
+        "the other way round": ("the fine map has shape", lambda *given: by_hand(*given)[::-1]),
+        "one map only": ("the number of maps", lambda *given: by_hand(*given)[:1]),
+    },
+)

@@ -16,6 +16,7 @@ from resnet_lessons.checks.forms import (
     biased,
     call,
     edited,
+    keeping,
     nothing,
     replaced,
     variant,
@@ -97,6 +98,15 @@ def test_a_case_looks_where_it_is_told_to():
     tried = exercise(double, Case("a", [(3,)], **TEXTS, see=twice, what="what it gives twice"))
     assert tried(double).right
     assert seen(tried, lambda x: x + 3) == "What it gives twice is `9`; expected is `12`."
+
+
+def test_what_is_given_keeps_its_values():
+    tried = exercise(
+        double, Case("a", [(torch.ones(2),)], **TEXTS, see=keeping("The row"), what="it")
+    )
+    assert tried(double).right
+    assert seen(tried, lambda x: x.mul_(2)) == "The row has other values after the call."
+    assert seen(tried, lambda x: x * 3).startswith("It differs")
 
 
 def test_a_function_of_the_course_is_no_work_of_ones_own():
