@@ -28,7 +28,7 @@ notebooks: .venv/grading  ## make lessons and exercises from source (ONLY=02)
 grading: .venv/grading  ## add nbgrader and otter to the environment
 
 results: .venv/installed  ## train what results/ still lacks (NAME=degradation-mini)
-	$(VENV) -m resnet_lessons.sweep $(or $(NAME),degradation-mini)
+	$(VENV) -m resnet_lessons.lab $(or $(NAME),degradation-mini)
 
 bench: .venv/installed  ## measure this machine
 	$(VENV) tools/bench.py

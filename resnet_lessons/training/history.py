@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from resnet_lessons._arguments import one_of
 
@@ -23,6 +24,14 @@ class Epoch:
     seconds: float
 
 
+class Ending(StrEnum):
+    """How a training ended."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    DIVERGED = "diverged"
+
+
 @dataclass
 class History:
     """The epochs of one training, in order: iterate it, index it, or read a column.
@@ -33,6 +42,10 @@ class History:
         epochs: one `Epoch` for each finished epoch.
         stopped: why the training ended before its last epoch, else None.
         restored: how many of the epochs were read from a checkpoint.
+        kind: of the network, `"plain"` or `"residual"` say; pictures take their colours from it.
+        depth: layers with weights.
+        x: the number that is varied, of images or multiply-adds; for pictures against it.
+        ending: how it ended; None while it has not.
     """
 
     label: str
@@ -40,6 +53,10 @@ class History:
     epochs: list[Epoch] = field(default_factory=list)
     stopped: str | None = None
     restored: int = 0
+    kind: str | None = None
+    depth: int | None = None
+    x: float | None = None
+    ending: Ending | None = None
 
     def __len__(self) -> int:
         return len(self.epochs)

@@ -18,7 +18,7 @@ from resnet_lessons.training.acceleration import Arithmetic, layout
 from resnet_lessons.training.acceleration import compiled as compiled_forward
 from resnet_lessons.training.checkpoint import Checkpoint, identity
 from resnet_lessons.training.evaluation import in_mode
-from resnet_lessons.training.history import History
+from resnet_lessons.training.history import Ending, History
 from resnet_lessons.training.loop import Diverged, Training
 from resnet_lessons.training.recipe import Recipe
 
@@ -127,10 +127,13 @@ def train(
                 if file:
                     file.write(training.state())
                 report(history)
+            history.ending = Ending.FINISHED
         except KeyboardInterrupt:
+            history.ending = Ending.INTERRUPTED
             history.stopped = interrupted(history, recipe)
             bar.set_postfix_str(history.stopped)
         except Diverged:
+            history.ending = Ending.DIVERGED
             history.stopped = diverged(history, recipe)
             warnings.warn(history.stopped, RuntimeWarning, stacklevel=2)
     return history
