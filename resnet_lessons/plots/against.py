@@ -103,8 +103,8 @@ def error_against_cost(
     """The error of the last epoch against multiply-adds, on a logarithmic axis: a panel a figure.
 
     A dot a training, a line through the means; the kind "residual", the one to compare with, comes
-    first. Kinds of one cost stand a little apart, so that none hides another. The vertical axes do
-    not begin at zero, for the differences are small.
+    first, the others by name. Kinds of one cost stand a little apart, so that none hides another.
+    The vertical axes do not begin at zero, for the differences are small.
 
     Args:
         runs: stored runs or histories, each with its kind and, as `x`, its cost in millions.
@@ -119,7 +119,8 @@ def error_against_cost(
     drawing, axes = new_figure(len(figures), width=width, height=4.2, title=title)
     for panel, figure in zip(axes[0], figures, strict=True):
         kinds = _by_kind(runs, figure, "x")
-        for number, kind in enumerate(sorted(kinds, key=lambda kind: kind != "residual")):
+        in_order = sorted(kinds, key=lambda kind: (kind != "residual", kind))
+        for number, kind in enumerate(in_order):
             shift = 1 + _APART * (number - (len(kinds) - 1) / 2)
             apart = {cost * shift: values for cost, values in kinds[kind].items()}
             look = _look(kind, _MORE_LOOKS, number)

@@ -71,11 +71,12 @@ def test_kinds_of_one_cost_stand_apart_and_near_it():
 
 def test_seven_kinds_look_different_and_the_residual_one_is_blue():
     runs = [run(kind, 1, 9) for kind in ("a", "b", "c", "residual", "d", "e", "f")]
-    (axes,) = plots.error_against_cost(runs, ("test_error",)).axes
+    (axes,) = plots.error_against_cost(runs[::-1], ("test_error",)).axes
     named = [line for line in axes.lines if line.get_label()[0] != "_"]
     assert len({line.get_marker() for line in named}) == len(named) == 7
     assert len({line.get_color() for line in named}) == 7
-    assert named[0].get_label() == "residual" and named[0].get_color() == RESIDUAL
+    assert [line.get_label() for line in named] == ["residual", *"abcdef"]
+    assert named[0].get_color() == RESIDUAL
 
 
 @pytest.mark.parametrize("draw", [plots.error_against_cost, plots.error_against_images])

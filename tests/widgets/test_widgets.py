@@ -16,6 +16,7 @@ import resnet_lessons
 from resnet_lessons import cifar_resnet, evaluate, widgets
 from resnet_lessons.lab import results
 from resnet_lessons.measure import removed
+from resnet_lessons.networks import ResNet
 from resnet_lessons.plots.style import PLAIN, RESIDUAL, new_figure
 from resnet_lessons.widgets.block import answer as block_answer
 from resnet_lessons.widgets.convolution import answer
@@ -281,7 +282,7 @@ def test_it_begins_as_resnet50_and_counts_what_a_whole_count_counts():
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
 def test_each_part_adds_up_and_has_its_shape(stem):
     shown = network_answer("basic", "1, 1, 1, 1", 16, stem, 64)
-    net = resnet_lessons.resnet.ResNet((1,) * 4, stem=stem, channels=(16, 32, 64, 128))
+    net = ResNet((1,) * 4, stem=stem, channels=(16, 32, 64, 128))
     table = resnet_lessons.shape_table(net, (1, 3, 64, 64))
     head, *rows = shown.table
     assert head == ("part", "output", "parameters", "multiply-adds")
