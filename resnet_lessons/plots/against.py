@@ -140,7 +140,7 @@ def _by_kind(runs: Iterable[Trained], figure: str, field: str) -> Errors:
     """
     kinds: dict[str, dict[float, list[float]]] = {}
     for run in runs:
-        number = getattr(run, field)
+        number = getattr(run, field, None)
         if run.kind is None or number is None:
             raise ValueError(
                 f"the training {run.label!r} has the kind {run.kind!r} and the {field} {number!r}, "
