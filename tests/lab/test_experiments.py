@@ -20,7 +20,7 @@ from resnet_lessons.lab.experiments import (
 )
 from resnet_lessons.networks.blocks import BasicBlock
 from resnet_lessons.networks.lesson_nine import LessonNineBlock, lesson_nine
-from resnet_lessons.training.train import train
+from resnet_lessons.training import train
 
 PAPERS = EXPERIMENTS["degradation-cifar10"].runs
 

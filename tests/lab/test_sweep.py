@@ -15,8 +15,8 @@ from resnet_lessons.lab import __main__ as command
 from resnet_lessons.lab import summary, sweep
 from resnet_lessons.lab.experiments import EXPERIMENTS, Experiment, pair
 from resnet_lessons.lab.results import RunStore
+from resnet_lessons.training import train
 from resnet_lessons.training.history import Ending, History
-from resnet_lessons.training.train import train
 
 RECIPE = {"epochs": 2, "batch_size": 32, "lr": 0.01}
 
