@@ -33,7 +33,7 @@ notebooks: .venv/installed  ## make lessons and exercises from source (ONLY=02)
 grading: .venv/grading  ## add nbgrader and otter to the environment; their tests need them
 
 results: .venv/installed  ## train what results/ still lacks (NAME=degradation-mini)
-	$(VENV) -m resnet_lessons.lab.sweep $(or $(NAME),degradation-mini)
+	$(VENV) -m resnet_lessons.lab $(or $(NAME),degradation-mini)
 
 bench: .venv/installed  ## measure this machine
 	$(VENV) tools/bench.py

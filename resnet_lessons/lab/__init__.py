@@ -1,7 +1,10 @@
-"""The stored experiments of the course: what is trained, how it is run, and what came out."""
+"""The stored experiments of the course: what is trained, how it is run, and what came out.
+
+`python -m resnet_lessons.lab NAME` runs one.
+"""
 
 from resnet_lessons.lab.experiments import ARTICLE, EXPERIMENTS, KIN, OTHERS, TOPS, xavier_init
-from resnet_lessons.lab.results import Run
+from resnet_lessons.lab.results import Run, RunStore
 from resnet_lessons.lab.variants import SETTINGS, small_variant
 
 __all__ = [
@@ -12,6 +15,7 @@ __all__ = [
     "SETTINGS",
     "TOPS",
     "Run",
+    "RunStore",
     "small_variant",
     "xavier_init",
 ]

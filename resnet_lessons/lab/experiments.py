@@ -1,10 +1,9 @@
 """The named experiments of the course: which networks are trained, on what, and how.
 
-`python -m resnet_lessons.lab.sweep NAME` runs one. A training is told from the others of its
-experiment by its net, depth and seed.
+`python -m resnet_lessons.lab NAME` runs one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
@@ -13,19 +12,17 @@ from torch import nn
 
 from resnet_lessons.apply import few, freeze_features, new_head, only
 from resnet_lessons.data import Dataset, load
-from resnet_lessons.lab.variants import SETTINGS, layers_with_weights, small_variant
+from resnet_lessons.lab.trial import Trial
+from resnet_lessons.lab.variants import LEVELS, SETTINGS, layers_with_weights, small_variant
 from resnet_lessons.networks import BasicBlock, cifar_resnet, lesson_nine
 from resnet_lessons.training import own_random_state, train
 
 
-@dataclass(frozen=True)
-class Training:
-    """One training of an experiment.
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun(Trial):
+    """One training of an experiment, as it is to be run.
 
     Attributes:
-        net: what it is called: `"plain"`, `"residual"`, or what was changed.
-        depth: layers with weights.
-        seed: of the weights, the order of the images and the augmentation.
         build: makes the network, from the number of channels and of classes; torch is seeded
             before it is called.
         recipe: keyword arguments of `train`.
@@ -33,17 +30,15 @@ class Training:
         images: makes, of the experiment's images, those of this training; default, all.
     """
 
-    net: str
-    depth: int
-    seed: int
     build: Callable[[int, int], nn.Module]
     recipe: Mapping[str, object]
     settings: Mapping[str, object] = field(default_factory=dict)
     images: Callable[[Dataset], Dataset] = lambda data: data
 
     @property
-    def key(self) -> tuple[str, int, int]:
-        return self.net, self.depth, self.seed
+    def stored_recipe(self) -> dict[str, object]:
+        """What a stored line says about how the network was trained."""
+        return {**self.recipe, **self.settings}
 
 
 @dataclass(frozen=True)
@@ -52,37 +47,43 @@ class Experiment:
 
     Attributes:
         data: loads the images.
-        trainings: in the order in which they are run.
+        runs: in the order in which they are run.
         picture: `"depth"` for errors against depth, `"curves"` for errors against epochs,
-            `"images"` for errors against the number of images, `"changes"` for a row a net,
+            `"images"` for errors against the number of images, `"changes"` for a row a label,
             `"cost"` for errors against multiply-adds.
         title: of the picture.
-        published: test errors in percent that others report, by net and depth.
+        published: test errors in percent that others report, by kind and depth.
     """
 
     data: Callable[[], Dataset]
-    trainings: tuple[Training, ...]
+    runs: tuple[PlannedRun, ...]
     picture: str
     title: str
     published: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
-def pair(depth: int, seed: int, width: int, recipe: Mapping[str, object]) -> list[Training]:
+def pair(depth: int, seed: int, width: int, recipe: Mapping[str, object]) -> list[PlannedRun]:
     """A plain and a residual 6n+2 network with the same initial weights."""
-
-    def training(net: str) -> Training:
-        return Training(
-            net=net,
+    return [
+        PlannedRun(
+            kind=kind,
             depth=depth,
             seed=seed,
-            build=lambda channels, classes: cifar_resnet(
-                depth, net == "residual", width, channels, classes
-            ),
+            build=partial(cifar_resnet, depth, kind == "residual", width),
             recipe=recipe,
             settings={"width": width},
         )
+        for kind in ("plain", "residual")
+    ]
 
-    return [training("plain"), training("residual")]
+
+def pairs(
+    seeds: Sequence[int], depths: Sequence[int], width: int, recipe: Mapping[str, object]
+) -> tuple[PlannedRun, ...]:
+    """The pairs of all depths, seed by seed."""
+    return tuple(
+        run for seed in seeds for depth in depths for run in pair(depth, seed, width, recipe)
+    )
 
 
 DEPTH_TITLE = "Networks of equal parameters: a dot is a training, a band spans the seeds"
@@ -96,12 +97,14 @@ MINI = {"epochs": 12, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4}
 SEARCH_RATES, SEARCH_WARMUPS, SEARCH_SEEDS = (0.1, 0.05, 0.03, 0.02), (0, 79), (10, 11)
 
 
-def recipes_tried(seed: int, residual: bool) -> list[Training]:
+def recipes_tried(seed: int, residual: bool) -> list[PlannedRun]:
     """Networks of 20 and of 56 layers, once with each recipe of the search."""
     return [
         replace(
             pair(depth, seed, 8, MINI | {"lr": lr, "warmup": warmup})[residual],
-            net=f"{('plain', 'residual')[residual]}, lr {lr}, warm-up {warmup}",
+            change=f"lr {lr}, warm-up {warmup}",
+            x=depth,
+            unit="layers",
         )
         for lr in SEARCH_RATES
         for warmup in SEARCH_WARMUPS
@@ -139,11 +142,10 @@ PAPER = {
 PAPER_TEST_ERRORS = {20: "8.75", 32: "7.51", 44: "7.17", 56: "6.97", 110: "6.43 (6.61 ± 0.16)"}
 
 
-def _paper(seed: int) -> list[Training]:
+def _paper(seed: int) -> list[PlannedRun]:
     """The paper's nets: pairs up to 56 layers, and a residual net of 110, which warms up."""
-    pairs = [training for depth in (20, 32, 44, 56) for training in pair(depth, seed, 16, PAPER)]
     _, deepest = pair(110, seed, 16, PAPER | {"warmup": 400})
-    return [*pairs, deepest]
+    return [*pairs([seed], (20, 32, 44, 56), 16, PAPER), deepest]
 
 
 # What the article trains with: `d2l.train_ch6` is SGD alone, without momentum, at a constant rate.
@@ -166,7 +168,7 @@ def xavier_init(model: nn.Module) -> nn.Module:
     return model
 
 
-def mendings(seed: int, size: int, recipe: Mapping[str, object]) -> list[Training]:
+def mendings(seed: int, size: int, recipe: Mapping[str, object]) -> list[PlannedRun]:
     """The article's training, and then one change after another, each on top of those before.
 
     Args:
@@ -181,22 +183,23 @@ def mendings(seed: int, size: int, recipe: Mapping[str, object]) -> list[Trainin
         "+ cosine schedule": {"schedule": "cosine"},
         "+ weight decay": {"weight_decay": 5e-4},
     }
-    trainings = []
-    for net, change in steps.items():
+    runs = []
+    for kind, change in steps.items():
         recipe = {**recipe, **change}
-        trainings.append(
-            Training(
-                net=net,
+        faithful = not runs
+        runs.append(
+            PlannedRun(
+                kind=kind,
                 depth=18,
                 seed=seed,
-                build=lambda channels, classes, faithful=net == "as published": xavier_init(
+                build=lambda channels, classes, faithful=faithful: xavier_init(
                     lesson_nine(channels, classes, faithful)
                 ),
                 recipe=recipe,
                 settings={"size": size},
             )
         )
-    return trainings
+    return runs
 
 
 def article_images(size: int, train: int | None = None, test: int | None = None) -> Dataset:
@@ -233,7 +236,7 @@ def pretrained(seed: int, classes: tuple[str, ...]) -> nn.Module:
     return net
 
 
-def transfers(seed: int, source: tuple[str, ...]) -> list[Training]:
+def transfers(seed: int, source: tuple[str, ...]) -> list[PlannedRun]:
     """From scratch, frozen, fine-tuned, and all frozen but the last stage; on few images and many.
 
     Args:
@@ -250,81 +253,87 @@ def transfers(seed: int, source: tuple[str, ...]) -> list[Training]:
         "frozen to layer2": lambda *shape: freeze_features(tuned(*shape), but=("layer3",)),
     }
     return [
-        Training(
-            net=f"{start}, {count} images",
+        PlannedRun(
+            kind=kind,
             depth=14,
             seed=seed,
+            x=count,
+            unit="images",
             build=build,
             recipe=TRANSFER,
             settings={"width": 8, "images": count, "pretraining": PRETRAINING},
             images=lambda data, count=count: few(data, count, seed, TRANSFER_EPOCH),
         )
         for count in TRANSFER_IMAGES
-        for start, build in starts.items()
+        for kind, build in starts.items()
     ]
 
 
 START = MINI | {"epochs": 3}
 
 
-def zero_branches(net: nn.Module) -> nn.Module:
-    """Every residual branch starts at F(x) = 0; all other first weights stay."""
+def zero_branches(*shape: object) -> nn.Module:
+    """`cifar_resnet`, but every branch starts at F(x) = 0; all other first weights stay."""
+    net = cifar_resnet(*shape)
     for module in net.modules():
         if isinstance(module, BasicBlock):
             module.zero_residual()
     return net
 
 
-def relu_before_addition(net: nn.Module) -> nn.Module:
-    """The article's fault in every block: F(x) passes a ReLU before it is added."""
+def relu_before_addition(*shape: object) -> nn.Module:
+    """`cifar_resnet` with the article's fault: F(x) passes a ReLU before it is added."""
+    net = cifar_resnet(*shape)
     for module in net.modules():
         if isinstance(module, BasicBlock):
             module.bn2 = nn.Sequential(module.bn2, nn.ReLU())
     return net
 
 
-def starts(seed: int, recipe: Mapping[str, object] = START) -> list[Training]:
+def starts(seed: int, recipe: Mapping[str, object] = START) -> list[PlannedRun]:
     """Residual networks with one thing changed, and deep plain ones, once with a warm-up."""
-    builds = {
-        "residual": cifar_resnet,
-        "zero branches": lambda *given: zero_branches(cifar_resnet(*given)),
-        "projection": partial(cifar_resnet, shortcut="projection"),
-        "projection everywhere": partial(cifar_resnet, shortcut="projection everywhere"),
-        "ReLU before addition": lambda *given: relu_before_addition(cifar_resnet(*given)),
-        "plain": cifar_resnet,
-        "plain, warm-up": cifar_resnet,
-    }
-    shallow = ("residual", "zero branches", "projection", "projection everywhere")
-    deep = ("residual", "zero branches", "plain", "plain, warm-up")
-    nets = [(20, net) for net in (*shallow, "ReLU before addition")] + [(44, net) for net in deep]
-    return [
-        Training(
-            net=net if depth == 20 or net in ("plain", "residual") else f"{net}, {depth} layers",
+
+    def start(
+        build: Callable[..., nn.Module], kind: str, depth: int = 20, **options: object
+    ) -> PlannedRun:
+        if depth != 20 and (kind not in ("plain", "residual") or options):
+            options |= {"x": depth, "unit": "layers"}  # named only where it is not 20
+        return PlannedRun(
+            kind=kind,
             depth=depth,
             seed=seed,
-            build=lambda channels, classes, net=net, depth=depth: builds[net](
-                depth, not net.startswith("plain"), 8, channels, classes
-            ),
-            recipe={**recipe, "warmup": 40} if "warm-up" in net else recipe,
+            build=partial(build, depth, kind != "plain", 8),
             settings={"width": 8},
+            **{"recipe": recipe, **options},
         )
-        for depth, net in nets
+
+    everywhere = "projection everywhere"
+    return [
+        start(cifar_resnet, "residual"),
+        start(zero_branches, "zero branches"),
+        start(partial(cifar_resnet, shortcut="projection"), "projection"),
+        start(partial(cifar_resnet, shortcut=everywhere), everywhere),
+        start(relu_before_addition, "ReLU before addition"),
+        start(cifar_resnet, "residual", 44),
+        start(zero_branches, "zero branches", 44),
+        start(cifar_resnet, "plain", 44),
+        start(cifar_resnet, "plain", 44, change="warm-up", recipe={**recipe, "warmup": 40}),
     ]
 
 
 # Variants of equal cost: one recipe for all of them, chosen before any was trained.
-COSTS = (1.2, 2.1, 4.0)
 VARIANTS = {"epochs": 8, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4}
 
 
-def equal_costs(seed: int, level: float) -> list[Training]:
+def equal_costs(seed: int, level: float) -> list[PlannedRun]:
     """A small network of each kind, all with `level` million multiply-adds an image."""
-
     return [
-        Training(
-            net=f"{kind}, {level} million",
+        PlannedRun(
+            kind=kind,
             depth=depth_of_variant(kind, level),
             seed=seed,
+            x=level,
+            unit="million",
             build=partial(small_variant, kind, level),
             recipe=VARIANTS,
         )
@@ -342,60 +351,53 @@ def depth_of_variant(kind: str, level: float) -> int:
 EXPERIMENTS = {
     "degradation-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
-        trainings=tuple(
-            training
-            for seed in SEEDS
-            for depth in (8, 20, 32, 44, 56)
-            for training in pair(depth, seed, 8, MINI)
-        ),
+        runs=pairs(SEEDS, (8, 20, 32, 44, 56), 8, MINI),
         picture="depth",
         title=DEPTH_TITLE,
     ),
     "degradation-mini-search": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
-        trainings=tuple(
-            training
+        runs=tuple(
+            run
             for residual in (True, False)
             for seed in SEARCH_SEEDS
-            for training in recipes_tried(seed, residual)
+            for run in recipes_tried(seed, residual)
         ),
         picture="changes",
         title="Recipes tried on 20 and 56 layers",
     ),
     "degradation-cifar10-small": Experiment(
         data=lambda: load("cifar10").pooled(2),
-        trainings=tuple(
-            training
-            for seeds, depths in (((0, 1), (20, 56)), ((0, 1), (32, 44)), ((2,), (20, 56)))
-            for seed in seeds
-            for depth in depths
-            for training in pair(depth, seed, 16, PAPER_SMALL)
+        runs=(
+            *pairs((0, 1), (20, 56), 16, PAPER_SMALL),
+            *pairs((0, 1), (32, 44), 16, PAPER_SMALL),
+            *pairs((2,), (20, 56), 16, PAPER_SMALL),
         ),
         picture="depth",
         title=DEPTH_TITLE,
     ),
     "degradation-cifar10": Experiment(
         data=lambda: load("cifar10"),
-        trainings=tuple(training for seed in SEEDS for training in _paper(seed)),
+        runs=tuple(run for seed in SEEDS for run in _paper(seed)),
         picture="depth",
         title=DEPTH_TITLE,
         published={("residual", depth): error for depth, error in PAPER_TEST_ERRORS.items()},
     ),
     "start-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
-        trainings=tuple(training for seed in SEEDS for training in starts(seed)),
+        runs=tuple(run for seed in SEEDS for run in starts(seed)),
         picture="changes",
         title="Residual and plain networks, and one change in each",
     ),
     "start-mini-long": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2),
-        trainings=tuple(training for seed in SEEDS for training in starts(seed, MINI)),
+        runs=tuple(run for seed in SEEDS for run in starts(seed, MINI)),
         picture="changes",
         title="One change in each, after twelve epochs",
     ),
     "lesson-nine": Experiment(
         data=lambda: article_images(96),
-        trainings=tuple(training for seed in SEEDS for training in mendings(seed, 96, ARTICLE)),
+        runs=tuple(run for seed in SEEDS for run in mendings(seed, 96, ARTICLE)),
         picture="curves",
         title="The article's training, and one change after another",
         published={("as published", 18): "25.6"},
@@ -403,25 +405,25 @@ EXPERIMENTS = {
     # The same on few images, somewhat smaller, for a machine without a GPU.
     "lesson-nine-mini": Experiment(
         data=lambda: article_images(72, 2000, 1000),
-        trainings=tuple(mendings(0, 72, ARTICLE | {"epochs": 12})),
+        runs=tuple(mendings(0, 72, ARTICLE | {"epochs": 12})),
         picture="curves",
         title="The article's training on 2,000 images, and one change after another",
     ),
     "transfer-mini": Experiment(
         data=lambda: only(load("fashion-mnist-mini").pooled(2), TOPS),
-        trainings=tuple(t for seed in range(5) for t in transfers(seed, OTHERS)),
+        runs=tuple(run for seed in range(5) for run in transfers(seed, OTHERS)),
         picture="images",
         title="Four classes, learned after six others or from scratch",
     ),
     "transfer-near-mini": Experiment(
         data=lambda: only(load("fashion-mnist-mini").pooled(2), KIN),
-        trainings=tuple(t for seed in range(5) for t in transfers(seed, KIN_OTHERS)),
+        runs=tuple(run for seed in range(5) for run in transfers(seed, KIN_OTHERS)),
         picture="images",
         title="Four classes, learned after six that are kin to them or from scratch",
     ),
     "variants-mini": Experiment(
         data=lambda: load("fashion-mnist-mini").pooled(2).take(5000),
-        trainings=tuple(t for seed in SEEDS for cost in COSTS for t in equal_costs(seed, cost)),
+        runs=tuple(run for seed in SEEDS for cost in LEVELS for run in equal_costs(seed, cost)),
         picture="cost",
         title="Variants of equal cost: a dot is a training, a line goes through the means",
     ),

@@ -1,9 +1,10 @@
 """Reading and writing what was measured: files of JSON lines, each line with its origin.
 
-A line is an epoch of a training (`read`, `write`) or a value measured inside a network
-(`read_measurements`, `write_measurements`). Lines are only ever written by what measures, never by
-hand. A run or a measurement is written whole, when it is over, so an interrupted one leaves no half
-behind.
+A line is an epoch of a training, or what a measurement found in one network. Lines are only ever
+written by what measures, never by hand. A run or a measurement is written whole, when it is over,
+so an interrupted one leaves no half behind.
+
+`read`, `read_measurements` and `available` read what the course itself brings along.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,134 +21,235 @@ import torch
 
 from resnet_lessons._arguments import one_of
 from resnet_lessons.data import Dataset
-from resnet_lessons.training import Epoch, History
+from resnet_lessons.lab.trial import Trial
+from resnet_lessons.training import Ending, Epoch, History
 
 PACKAGE = Path(__file__).parents[1]
-# In a clone the folder stands beside the package; an installed package carries a copy.
-PACKAGED = PACKAGE / "_results"
-FOLDER = PACKAGED if PACKAGED.is_dir() else PACKAGE.parent / "results"
-MEASUREMENTS = "mechanisms"  # the file that holds values, not epochs
+PACKAGED = PACKAGE / "_results"  # the copy that an installed package carries
+MECHANISMS = "mechanisms"  # the file that holds measurements, not epochs
+
+# A value and the place in a network where it was found: {"lag": 1, "value": 0.97}.
+Value = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class Run(Trial):
     """One stored training.
 
     Attributes:
-        net: `"plain"`, `"residual"`, or what was changed in it.
-        depth: layers with weights.
-        seed: of the weights, the order of the images and the augmentation.
         data_set: title of the data set.
         epochs: what was measured, as `History` has it.
         origin: where and when: device, processor, torch version, commit, date, recipe.
-        stopped: why the training ended before its last epoch, else None.
+        ending: how the training ended.
     """
 
-    net: str
-    depth: int
-    seed: int
     data_set: str
     epochs: tuple[Epoch, ...]
     origin: dict
-    stopped: str | None = None
-
-    @property
-    def label(self) -> str:
-        """`"plain-20"`; where nets do not differ in depth, the net alone."""
-        return f"{self.net}-{self.depth}" if self.net in ("plain", "residual") else self.net
+    ending: Ending
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What one measurement found in one network.
+@dataclass(frozen=True, kw_only=True)
+class Measured(Trial):
+    """What one measurement found in the network of a trial.
 
     Attributes:
         measurement: its name.
-        net, depth, seed, data_set, origin: as in `Run`.
-        values: for each place in the network (`"layer1.0.conv1"`, `"3 blocks removed"`), a value;
-            in the order in which they were measured.
+        values: in the order in which they were measured.
+        data_set, origin: as in `Run`.
     """
 
     measurement: str
-    net: str
-    depth: int
-    seed: int
     data_set: str
-    values: Mapping[str, float]
+    values: tuple[Value, ...]
     origin: dict
 
     @property
-    def label(self) -> str:
-        """`"plain-20"`."""
-        return f"{self.net}-{self.depth}"
+    def key(self) -> tuple:
+        """What tells it from all others; keys can be sorted."""
+        return self.measurement, *super().key
+
+
+TRIAL = [field.name for field in dataclasses.fields(Trial)]
+EPOCH = [field.name for field in dataclasses.fields(Epoch)]
+MEASURED = [field.name for field in dataclasses.fields(Measured)]
+
+
+class RunStore:
+    """A folder of stored runs and measurements: a file an experiment.
+
+    Args:
+        folder: made when something is written.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = Path(folder)
+
+    def available(self) -> list[str]:
+        """Names of the stored experiments."""
+        names = (file.stem for file in self.folder.glob("*.jsonl"))
+        return sorted(name for name in names if name != MECHANISMS)
+
+    def read(self, experiment: str) -> list[Run]:
+        """All runs stored for an experiment, sorted by kind, change, number, depth and seed.
+
+        Raises:
+            ValueError: no such experiment is stored, or its file is damaged.
+        """
+        if not self.available():
+            raise ValueError(
+                f"experiment is {experiment!r}, but no measured runs are stored in {self.folder}; "
+                "restore the folder from the repository, or measure: python -m resnet_lessons.lab."
+            )
+        one_of("experiment", experiment, self.available())
+        runs: dict[tuple, Run] = {}
+        for number, line in self._lines(experiment):
+            try:
+                run = _run(json.loads(line))
+                before = runs.get(run.key)
+                epochs = before.epochs if before else ()
+                if run.epochs[0].epoch != len(epochs) + 1:
+                    raise ValueError(f"epoch {run.epochs[0].epoch} follows {len(epochs)} others")
+            except (KeyError, TypeError, ValueError) as error:
+                raise _damaged(experiment, number, "epoch", error) from error
+            runs[run.key] = dataclasses.replace(before or run, epochs=(*epochs, *run.epochs))
+        return [runs[key] for key in sorted(runs)]
+
+    def read_measurements(self, name: str | None = None) -> list[Measured]:
+        """What was measured inside networks, sorted by measurement, kind, depth and seed.
+
+        Args:
+            name: of one measurement; default, all.
+
+        Raises:
+            ValueError: no such measurement is stored, or the file is damaged.
+        """
+        found: dict[tuple, Measured] = {}
+        for number, line in self._lines(MECHANISMS):
+            try:
+                record = json.loads(line)
+                record["values"] = tuple(record["values"])
+                measured = Measured(**{part: record[part] for part in MEASURED})
+                if measured.key in found:
+                    raise ValueError("it was measured before")
+                if not measured.values or not all("value" in at for at in measured.values):
+                    raise ValueError("a place has no value")
+            except (KeyError, TypeError, ValueError) as error:
+                raise _damaged(MECHANISMS, number, "network", error) from error
+            found[measured.key] = measured
+        if name is not None:
+            one_of("name", name, {key[0]: None for key in sorted(found)})
+        return [found[key] for key in sorted(found) if name in (None, key[0])]
+
+    def write(
+        self,
+        experiment: str,
+        trial: Trial,
+        data: Dataset,
+        history: History,
+        recipe: Mapping[str, object],
+    ) -> None:
+        """Append a finished training to an experiment: all its epochs, in one write.
+
+        Raises:
+            ValueError: the training finished no epoch, or is not over.
+        """
+        if not history.epochs or history.ending is None:
+            lacks = "no ending" if history.epochs else "no finished epoch"
+            raise ValueError(
+                f"the history of {history.label} has {lacks}, but a stored run must have one, and "
+                "at least one epoch; train to the end, or see why it ended: print the history."
+            )
+        shared = {**_fields(trial), "data_set": data.title, "ending": history.ending}
+        origin = {"recipe": dict(recipe), **_origin(data.device)}
+        lines = ({**shared, **dataclasses.asdict(epoch), "origin": origin} for epoch in history)
+        self._append(experiment, lines)
+
+    def write_measurement(
+        self,
+        measurement: str,
+        trial: Trial,
+        data: Dataset,
+        values: Iterable[Value],
+        recipe: Mapping[str, object],
+    ) -> None:
+        """Append what a measurement found in the network of a trial: all its values, in one write.
+
+        Args:
+            measurement: its name.
+            trial: which network.
+            data: the images that were used.
+            values: as in `Measured`.
+            recipe: how the network was trained; empty, if it was not.
+
+        Raises:
+            ValueError: there are no values.
+        """
+        values = list(values)
+        if not values:
+            raise ValueError(
+                f"{measurement} found no value in {trial.label}, but a stored measurement must "
+                "have at least one; see whether the network has the layers that it looks for."
+            )
+        shared = {"measurement": measurement, **_fields(trial), "data_set": data.title}
+        origin = {"recipe": dict(recipe), **_origin(data.device)}
+        self._append(MECHANISMS, [{**shared, "values": values, "origin": origin}])
+
+    def _lines(self, name: str) -> Iterator[tuple[int, str]]:
+        """The lines of a file and their numbers; none, if there is no such file."""
+        file = self.folder / f"{name}.jsonl"
+        if file.exists():
+            yield from enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+
+    def _append(self, name: str, records: Iterable[dict]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write("".join(f"{json.dumps(record)}\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+# In a clone the folder stands beside the package.
+COURSE = RunStore(PACKAGED if PACKAGED.is_dir() else PACKAGE.parent / "results")
 
 
 def available() -> list[str]:
-    """Names of the stored experiments."""
-    return sorted(file.stem for file in FOLDER.glob("*.jsonl") if file.stem != MEASUREMENTS)
+    """Names of the experiments that the course has stored."""
+    return COURSE.available()
 
 
 def read(experiment: str) -> list[Run]:
-    """All runs stored for an experiment, sorted by net, depth and seed.
-
-    Raises:
-        ValueError: no such experiment is stored, or its file is damaged.
-    """
-    if not available():
-        raise ValueError(
-            f"experiment is {experiment!r}, but no measured runs are stored in {FOLDER}; restore "
-            "the folder from the repository, or measure: python -m resnet_lessons.lab.sweep."
-        )
-    one_of("experiment", experiment, available())
-    figures = [figure.name for figure in dataclasses.fields(Epoch)]
-    runs: dict[tuple, Run] = {}
-    for number, line in _lines(experiment):
-        try:
-            record = json.loads(line)
-            key = (record["net"], record["depth"], record["seed"])
-            epoch = Epoch(**{name: record[name] for name in figures})
-            run = runs.get(key) or Run(
-                *key, record["data_set"], (), record["origin"], record.get("stopped")
-            )
-            if epoch.epoch != len(run.epochs) + 1:
-                raise ValueError(f"epoch {epoch.epoch} follows {len(run.epochs)} others")
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(experiment, number, "epoch", error) from error
-        runs[key] = dataclasses.replace(run, epochs=(*run.epochs, epoch))
-    return [runs[key] for key in sorted(runs)]
+    """The runs that the course has stored for an experiment, see `RunStore.read`."""
+    return COURSE.read(experiment)
 
 
 def read_measurements(name: str | None = None) -> list[Measured]:
-    """What was measured inside networks, sorted by measurement, net, depth and seed.
-
-    Args:
-        name: of one measurement; default, all.
-
-    Raises:
-        ValueError: no such measurement is stored, or the file is damaged.
-    """
-    found: dict[tuple, Measured] = {}
-    for number, line in _lines(MEASUREMENTS):
-        try:
-            record = json.loads(line)
-            key = tuple(record[part] for part in ("measurement", "net", "depth", "seed"))
-            measured = found.get(key) or Measured(*key, record["data_set"], {}, record["origin"])
-            if record["place"] in measured.values:
-                raise ValueError(f"{record['place']} has two values")
-            measured.values[record["place"]] = float(record["value"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(MEASUREMENTS, number, "value", error) from error
-        found[key] = measured
-    if name is not None:
-        one_of("name", name, {key[0]: None for key in sorted(found)})
-    return [found[key] for key in sorted(found) if name in (None, key[0])]
+    """What the course has stored of the inside of networks, see `RunStore.read_measurements`."""
+    return COURSE.read_measurements(name)
 
 
-def _lines(name: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file and their numbers; none, if there is no such file."""
-    file = FOLDER / f"{name}.jsonl"
-    if file.exists():
-        yield from enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+def store_to_write() -> RunStore:
+    """Where new measurements go: into the working folder, where the course is no clone."""
+    if COURSE.folder != PACKAGED:
+        return COURSE
+    store = RunStore(Path.cwd() / "results")
+    print(f"the course is installed, not cloned, so what is measured goes to {store.folder}")
+    return store
+
+
+def _fields(trial: Trial) -> dict[str, object]:
+    return {name: getattr(trial, name) for name in TRIAL}
+
+
+def _run(record: Mapping[str, object]) -> Run:
+    """The run of one line, with the one epoch that the line holds."""
+    return Run(
+        **{name: record[name] for name in TRIAL},
+        data_set=record["data_set"],
+        epochs=(Epoch(**{name: record[name] for name in EPOCH}),),
+        origin=record["origin"],
+        ending=Ending(record["ending"]),
+    )
 
 
 def _damaged(name: str, number: int, thing: str, error: Exception) -> ValueError:
@@ -155,80 +257,6 @@ def _damaged(name: str, number: int, thing: str, error: Exception) -> ValueError
         f"line {number} of results/{name}.jsonl is damaged ({error!r}), but each line must be one "
         f"measured {thing}; restore the file from the repository."
     )
-
-
-def write(
-    experiment: str, net: str, depth: int, data: Dataset, history: History, recipe: dict
-) -> None:
-    """Append a finished training to an experiment: all its epochs, in one write.
-
-    Raises:
-        ValueError: the training finished no epoch.
-    """
-    if not history.epochs:
-        raise ValueError(
-            f"the history of {history.label} has no finished epoch, but a stored run must have at "
-            f"least one; see why it ended: {history.ending_in_words()}"
-        )
-    shared = {"net": net, "depth": depth, "seed": history.seed, "data_set": data.title}
-    if told := history.ending_in_words():
-        shared["stopped"] = told
-    origin = {"recipe": recipe, **_origin(data.device)}
-    lines = [
-        json.dumps({**shared, **dataclasses.asdict(epoch), "origin": origin}) for epoch in history
-    ]
-    _append(experiment, lines)
-
-
-def write_measurements(
-    measurement: str,
-    net: str,
-    depth: int,
-    seed: int,
-    data: Dataset,
-    values: Mapping[str, float],
-    recipe: Mapping[str, object],
-) -> None:
-    """Append what a measurement found in a network: all its values, in one write.
-
-    Args:
-        measurement, net, depth, seed, values: as in `Measured`.
-        data: the images that were used.
-        recipe: how the network was trained; empty, if it was not.
-
-    Raises:
-        ValueError: there are no values.
-    """
-    if not values:
-        raise ValueError(
-            f"{measurement} found no value in {net}-{depth}, but a stored measurement must have at "
-            "least one; see whether the network has the layers that it looks for."
-        )
-    shared = {"measurement": measurement, "net": net, "depth": depth, "seed": seed}
-    origin = {"recipe": dict(recipe), **_origin(data.device)}
-    lines = [
-        json.dumps(
-            {**shared, "data_set": data.title, "place": place, "value": value, "origin": origin}
-        )
-        for place, value in values.items()
-    ]
-    _append(MEASUREMENTS, lines)
-
-
-def _append(name: str, lines: list[str]) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def measure_elsewhere_when_installed() -> None:
-    """Let new measurements go into the working folder, where the course is no clone of its own."""
-    global FOLDER
-    if FOLDER == PACKAGED:
-        FOLDER = Path.cwd() / "results"
-        print(f"the course is installed, not cloned, so what is measured goes to {FOLDER}")
 
 
 def _origin(device: torch.device) -> dict:

@@ -1,10 +1,8 @@
-"""Run a named experiment into `results/`: `python -m resnet_lessons.lab.sweep degradation-mini`.
+"""Run a named experiment: `python -m resnet_lessons.lab degradation-mini`.
 
-Trainings that are stored already are skipped, and one that was cut goes on from its last epoch. At
-the end the experiment's picture and table are made again from what is stored.
+Trainings that are stored already are skipped, and one that was cut goes on from its last epoch.
 """
 
-import argparse
 import functools
 import multiprocessing
 import os
@@ -20,42 +18,41 @@ from tqdm import tqdm
 
 from resnet_lessons._arguments import one_of, whole_number
 from resnet_lessons.data import Dataset
-from resnet_lessons.lab import report, results
-from resnet_lessons.lab.experiments import EXPERIMENTS, Training
+from resnet_lessons.lab.experiments import EXPERIMENTS, PlannedRun
+from resnet_lessons.lab.results import COURSE, RunStore
 from resnet_lessons.training import Ending, History, batch_indices, budget, train
 
 STOPPED = "Stopped; what is finished is stored, and what was cut goes on from its last epoch."
 
 
-def sweep(name: str, workers: int | None = None) -> None:
+def sweep(name: str, workers: int | None = None, store: RunStore = COURSE) -> None:
     """Train what experiment `name` still lacks and store it.
 
     Args:
         workers: how many trainings run at once, each in a process of its own. Default: on a GPU
             half of the CPU's cores, since a small network leaves most of a GPU idle; else one.
+        store: where the runs are kept.
 
     Raises:
         ValueError: there is no such experiment.
         SystemExit: it was interrupted.
     """
     experiment = EXPERIMENTS[one_of("name", name, EXPERIMENTS)]
-    stored = set()
-    if name in results.available():
-        stored = {(run.net, run.depth, run.seed) for run in results.read(name)}
-    wanted = [training for training in experiment.trainings if training.key not in stored]
+    stored = {run.key for run in store.read(name)} if name in store.available() else set()
+    wanted = [run for run in experiment.runs if run.key not in stored]
     print(f"{name}: {len(stored)} trainings stored, {len(wanted)} to go")
     if not wanted:
         return
     data = images(name)
     workers = default_workers(data.device) if workers is None else whole_number("workers", workers)
-    left = Left(wanted, data, workers)
-    print(f"about {left}, {workers} at a time, on {data.device}", flush=True)
+    remaining = RemainingTime(wanted, data, workers)
+    print(f"about {remaining}, {workers} at a time, on {data.device}", flush=True)
     trained = _one_by_one if workers == 1 else _at_once
     try:
-        for training, history in trained(name, wanted, workers):
-            left.remove(training)
-            _store(name, training, history, data)
-            print(f"{label(training)} is over; about {left} left", flush=True)
+        for run, history in trained(name, wanted, workers, store):
+            remaining.remove(run)
+            _store(name, run, history, data, store)
+            print(f"{in_print(run)} is over; about {remaining} left", flush=True)
     except (KeyboardInterrupt, BrokenExecutor) as error:
         raise SystemExit(f"{STOPPED} Run again to go on.") from error
 
@@ -71,44 +68,33 @@ def images(name: str) -> Dataset:
     return EXPERIMENTS[name].data()
 
 
-def label(training: Training) -> str:
+def in_print(run: PlannedRun) -> str:
     """What a training is called in print: `"plain-20 seed 0"`."""
-    return f"{training.net}-{training.depth} seed {training.seed}"
+    return f"{run.label} seed {run.seed}"
 
 
-def checkpoint(name: str, training: Training) -> Path:
+def checkpoint(store: RunStore, name: str, run: PlannedRun) -> Path:
     """Where a training is kept until it is over."""
-    words = "".join(c if c.isalnum() else "-" for c in training.net).strip("-")
-    folder = results.FOLDER.parent / "unfinished" / name
-    return folder / f"{words}-{training.depth}-seed{training.seed}.pt"
-
-
-def run(name: str, number: int, progress: bool = False) -> History:
-    """Train training `number` of experiment `name`, or go on with it.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted.
-    """
-    training = EXPERIMENTS[name].trainings[number]
-    return finish(training, training.images(images(name)), checkpoint(name, training), progress)[1]
+    words = "".join(c if c.isalnum() else "-" for c in run.label).strip("-")
+    return store.folder.parent / "unfinished" / name / f"{words}-seed{run.seed}.pt"
 
 
 def finish(
-    training: Training, data: Dataset, file: Path, progress: bool = False
+    run: PlannedRun, data: Dataset, file: Path, progress: bool = False
 ) -> tuple[nn.Module, History]:
-    """The network of `training` and its history: trained, or as `file` keeps them.
+    """The network of a planned run and its history: trained, or as `file` keeps them.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    torch.manual_seed(training.seed)
-    model = training.build(data.in_channels, data.num_classes)
+    torch.manual_seed(run.seed)
+    model = run.build(data.in_channels, data.num_classes)
     history = train(
         model,
         data,
-        **training.recipe,
-        seed=training.seed,
-        label=label(training),
+        **run.recipe,
+        seed=run.seed,
+        label=in_print(run),
         checkpoint=file,
         progress=progress,
         live=False,
@@ -118,27 +104,36 @@ def finish(
     return model, history
 
 
+def _finish_planned(name: str, number: int, store: RunStore, progress: bool = False) -> History:
+    """Train run `number` of experiment `name`, or go on with it."""
+    run = EXPERIMENTS[name].runs[number]
+    return finish(run, run.images(images(name)), checkpoint(store, name, run), progress)[1]
+
+
 def _one_by_one(
-    name: str, wanted: list[Training], workers: int
-) -> Iterator[tuple[Training, History]]:
-    for training in wanted:
-        yield training, run(name, EXPERIMENTS[name].trainings.index(training), progress=True)
+    name: str, wanted: list[PlannedRun], workers: int, store: RunStore
+) -> Iterator[tuple[PlannedRun, History]]:
+    for run in wanted:
+        number = EXPERIMENTS[name].runs.index(run)
+        yield run, _finish_planned(name, number, store, progress=True)
 
 
-def _at_once(name: str, wanted: list[Training], workers: int) -> Iterator[tuple[Training, History]]:
+def _at_once(
+    name: str, wanted: list[PlannedRun], workers: int, store: RunStore
+) -> Iterator[tuple[PlannedRun, History]]:
     """The same in `workers` processes, in the order in which they end."""
     pool = ProcessPoolExecutor(
         workers,
         # A process that has used a GPU cannot be forked, so each begins afresh.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(results.FOLDER, max(1, (os.cpu_count() or 1) // workers)),
+        initargs=(max(1, (os.cpu_count() or 1) // workers),),
     )
     try:
-        numbers = [EXPERIMENTS[name].trainings.index(training) for training in wanted]
+        numbers = {EXPERIMENTS[name].runs.index(run): run for run in wanted}
         tasks = {
-            pool.submit(run, name, number): training
-            for number, training in zip(numbers, wanted, strict=True)
+            pool.submit(_finish_planned, name, number, store): run
+            for number, run in numbers.items()
         }
         for task in tqdm(as_completed(tasks), total=len(tasks), disable=None):
             yield tasks[task], task.result()
@@ -146,24 +141,21 @@ def _at_once(name: str, wanted: list[Training], workers: int) -> Iterator[tuple[
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(folder: Path, threads: int) -> None:
+def _begin(threads: int) -> None:
     """What a process does first. Ctrl-C ends it at once: the last epoch is on disk."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(threads)
-    results.FOLDER = folder
 
 
-def _store(name: str, training: Training, history: History, data: Dataset) -> None:
+def _store(name: str, run: PlannedRun, history: History, data: Dataset, store: RunStore) -> None:
     if history.epochs:
-        recipe = {**training.recipe, **training.settings}
-        data = training.images(data)
-        results.write(name, training.net, training.depth, data, history, recipe)
+        store.write(name, run, run.images(data), history, run.stored_recipe)
     else:
-        print(f"{history.label} is not stored: {history.ending_in_words()}")
-    checkpoint(name, training).unlink(missing_ok=True)
+        print(f"{in_print(run)} is not stored: it {history.ending} in its first epoch")
+    checkpoint(store, name, run).unlink(missing_ok=True)
 
 
-class Left:
+class RemainingTime:
     """How long the trainings that are left will take: predicted, and corrected by what they took.
 
     Args:
@@ -172,20 +164,21 @@ class Left:
         workers: how many run at once.
     """
 
-    def __init__(self, wanted: list[Training], data: Dataset, workers: int) -> None:
-        predicted = {}
-        for training in wanted:
-            kind = training.net, training.depth
-            if kind not in predicted:
-                predicted[kind] = _predict(training, data)
-        self.seconds = {training.key: predicted[training.key[:2]] for training in wanted}
+    def __init__(self, wanted: list[PlannedRun], data: Dataset, workers: int) -> None:
+        predicted: dict[tuple, float] = {}  # seeds take equally long
+        self.seconds: dict[tuple, float] = {}
+        for run in wanted:
+            what = run.label, run.depth
+            if what not in predicted:
+                predicted[what] = _predict(run, data)
+            self.seconds[run.key] = predicted[what]
         self.workers = workers
         self.started = time.perf_counter()
         self.done = 0.0
 
-    def remove(self, training: Training) -> None:
+    def remove(self, run: PlannedRun) -> None:
         """One training is over."""
-        self.done += self.seconds.pop(training.key)
+        self.done += self.seconds.pop(run.key)
 
     def __str__(self) -> str:
         ahead = sum(self.seconds.values())
@@ -194,29 +187,11 @@ class Left:
         return budget.in_words(ahead * (time.perf_counter() - self.started) / self.done)
 
 
-def _predict(training: Training, data: Dataset) -> float:
+def _predict(run: PlannedRun, data: Dataset) -> float:
     """Seconds that a training will take alone, judged by a few of its steps."""
-    size, epochs = training.recipe["batch_size"], training.recipe["epochs"]
-    data = training.images(data)
-    model = training.build(data.in_channels, data.num_classes)
+    size, epochs = run.recipe["batch_size"], run.recipe["epochs"]
+    data = run.images(data)
+    model = run.build(data.in_channels, data.num_classes)
     epoch = budget.predict(model, data, 1, batch_size=size)
     steps = len(batch_indices(len(data.train), size))
-    return epoch * (training.recipe.get("steps") or epochs * steps) / steps
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("experiment", choices=sorted(EXPERIMENTS))
-    parser.add_argument("--workers", type=int, help="trainings at once")
-    options = parser.parse_args()
-    name = options.experiment
-    results.measure_elsewhere_when_installed()
-    sweep(name, options.workers)
-    if name in results.available():
-        report.draw(name)
-        report.tell(name)
-        print(report.table(name))
-
-
-if __name__ == "__main__":
-    main()
+    return epoch * (run.recipe.get("steps") or epochs * steps) / steps

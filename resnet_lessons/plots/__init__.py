@@ -5,18 +5,19 @@ grey print the two are alike, so plain networks have squares, or dashes where th
 else, and residual ones dots. Deeper is darker. Training figures are solid lines, test figures
 dashed. Several seeds are drawn as their mean with a band from the smallest to the largest.
 
+A network is called by its kind, or by kind and depth: ("plain", 44). These decide how it looks.
+
 Each function returns a closed figure: as the last line of a cell it is shown once. Its `repr` says
 in words what it shows, which is also its alternative text in a notebook.
 """
 
-from resnet_lessons.plots.against import error_against_cost, error_against_images
-from resnet_lessons.plots.layers import block_by_block, gradient_norms, histograms, layer_responses
-from resnet_lessons.plots.measurements import (
-    LiveCurves,
-    curves,
-    curves_by_kind,
+from resnet_lessons.plots.against import (
+    error_against_cost,
     error_against_depth,
+    error_against_images,
 )
+from resnet_lessons.plots.histories import LiveCurves, curves, curves_by_kind
+from resnet_lessons.plots.layers import block_by_block, gradient_norms, histograms, layer_responses
 from resnet_lessons.plots.mechanisms import changes, shattering, through_depth
 from resnet_lessons.plots.perturbations import (
     lesion_errors,

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
+from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure, show_image
 
 # Grey in the middle, and its lightness only rises, so that signs are told apart in grey print, too.
 COLOURS = "cividis"
@@ -34,8 +34,7 @@ def panels() -> tuple[Figure, dict[str, Axes]]:
 
 def draw_image(axes: Axes, image: Tensor, title: str) -> None:
     """An image, uint8, C×H×W."""
-    pixels = image.cpu().permute(1, 2, 0).squeeze(-1).numpy()
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    show_image(axes, image, interpolation="nearest")
     axes.axis("off")
     axes.set_title(title, fontsize=9)
 

@@ -8,22 +8,23 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from resnet_lessons._arguments import one_of
-from resnet_lessons.lab import Run
 from resnet_lessons.measure import autocorrelation, brown_noise, white_noise
 from resnet_lessons.plots.style import (
     MARKERS,
     NAMES,
     NEUTRAL,
+    Network,
+    Trained,
     colour_of,
-    dashes_of,
     from_zero,
+    line_of,
+    name_of,
     new_figure,
 )
-from resnet_lessons.training import History
 
 
 def through_depth(
-    measured: Mapping[str, Mapping[str, Sequence[float]]],
+    measured: Mapping[str, Mapping[Network, Sequence[float]]],
     ylabel: str,
     title: str = "",
     logarithmic: bool = True,
@@ -31,15 +32,15 @@ def through_depth(
     """Values from the first to the last layer or block: a panel a condition, all on one scale.
 
     Args:
-        measured: for each condition, the values of each network, named for example "plain-44".
+        measured: for each condition, the values of each network, called for example ("plain", 44).
         ylabel: what the values are.
         logarithmic: whether a step up the axis multiplies.
     """
-    drawing, axes = new_figure(len(measured), width=9.5, height=3.6, sharey=True)
-    for panel, (condition, by_label) in zip(axes[0], measured.items(), strict=True):
-        for label, values in by_label.items():
+    drawing, axes = new_figure(len(measured), width=9.5, height=3.6, title=title, sharey=True)
+    for panel, (condition, by_network) in zip(axes[0], measured.items(), strict=True):
+        for network, values in by_network.items():
             places = [place / max(1, len(values) - 1) for place in range(len(values))]
-            panel.plot(places, values, dashes_of(label), color=colour_of(label), label=label)
+            panel.plot(places, values, **line_of(network))
         panel.set_xticks([0, 1], ["first", "last"])
         panel.set_title(condition, fontsize=10)
         if logarithmic:
@@ -48,7 +49,6 @@ def through_depth(
     if not logarithmic:
         from_zero(list(axes[0]))
     _legend(drawing, axes[0])
-    drawing.suptitle(title, fontsize=11)
     return drawing
 
 
@@ -61,31 +61,30 @@ def _legend(drawing: Figure, panels: Iterable[Axes]) -> None:
 
 
 def shattering(
-    gradients: Mapping[str, Tensor], lags: Sequence[int], shown: int, title: str = ""
+    gradients: Mapping[tuple[str, int], Tensor], lags: Sequence[int], shown: int, title: str = ""
 ) -> Figure:
     """The gradient of a pixel along a line of images, and its autocorrelation: a column a kind.
 
     Args:
-        gradients: for each network, named for example "plain-44", points×…, as
-            `diagnostics.gradients_along_line` gives them; all of as many points.
+        gradients: for each network, by kind and depth, points×…, as
+            `measure.gradients_along_line` gives them; all of as many points.
         lags: for the lower row; between the two noises of closed form.
         shown: the depth whose gradients the upper row shows.
     """
-    kinds = list(dict.fromkeys(label.split("-")[0] for label in gradients))
-    drawing, axes = new_figure(len(kinds), 2, width=9.0, height=5.0, sharey="row")
+    kinds = list(dict.fromkeys(kind for kind, _ in gradients))
+    drawing, axes = new_figure(len(kinds), 2, 9.0, 5.0, title, sharey="row")
     points = len(next(iter(gradients.values())))
     for column, kind in enumerate(kinds):
-        walk = gradients[f"{kind}-{shown}"].flatten(1).double()
-        pixel = walk[:, walk.std(0).argmax()]  # the one with the most to show
         upper, lower = axes[:, column]
-        scaled = (pixel - pixel.mean()) / pixel.std()
-        upper.plot(scaled, color=colour_of(f"{kind}-{shown}"), linewidth=1.0)
-        upper.set(xlabel="point on the line", title=f"{kind}-{shown}: gradient of one pixel")
-        named = [label for label in gradients if label.startswith(f"{kind}-")]
-        for label, marker in zip(named, cycle(MARKERS), strict=False):
-            found = autocorrelation(gradients[label], lags)
-            look = {"color": colour_of(label), "marker": marker, "markersize": 4, "label": label}
-            lower.plot(lags, found, dashes_of(label), **look)
+        network = kind, shown
+        walk = gradients[network].flatten(1).double()
+        pixel = walk[:, walk.std(0).argmax()]  # the one with the most to show
+        upper.plot((pixel - pixel.mean()) / pixel.std(), color=colour_of(network), linewidth=1.0)
+        upper.set(xlabel="point on the line", title=f"{name_of(network)}: gradient of one pixel")
+        of_kind = [network for network in gradients if network[0] == kind]
+        for network, marker in zip(of_kind, cycle(MARKERS), strict=False):
+            found = autocorrelation(gradients[network], lags)
+            lower.plot(lags, found, **line_of(network), marker=marker, markersize=4)
         noises = (("brown noise", "-.", brown_noise), ("white noise", ":", white_noise))
         for name, dashes, noise in noises:
             lower.plot(lags, noise(points, lags), dashes, color=NEUTRAL, linewidth=1.2, label=name)
@@ -93,12 +92,11 @@ def shattering(
     axes[0, 0].set_ylabel("standard deviations")
     axes[1, 0].set_ylabel("autocorrelation")
     _legend(drawing, axes[1])
-    drawing.suptitle(title, fontsize=11)
     return drawing
 
 
 def changes(
-    runs: Sequence[Run | History],
+    runs: Sequence[Trained],
     figures: Sequence[str] = ("train_error", "test_error"),
     title: str = "",
 ) -> Figure:
@@ -114,24 +112,21 @@ def changes(
     """
     for name in figures:
         one_of("figures", name, NAMES)
-    labels = list(dict.fromkeys(run.label for run in runs if run.epochs))
-    height = 1.2 + 0.32 * len(labels)
-    drawing, axes = new_figure(len(figures), width=9.0, height=height, sharey=True, sharex=True)
+    rows: dict[str, list[Trained]] = {}
+    for run in runs:
+        if run.epochs:
+            rows.setdefault(run.label, []).append(run)
+    height = 1.2 + 0.32 * len(rows)
+    drawing, axes = new_figure(len(figures), 1, 9.0, height, title, sharey=True, sharex=True)
     for panel, name in zip(axes[0], figures, strict=True):
-        for row, label in enumerate(labels):
-            errors = [
-                getattr(run.epochs[-1], name) for run in runs if run.label == label and run.epochs
-            ]
-            _draw_row(panel, row, label, errors)
+        for row, (label, those) in enumerate(rows.items()):
+            errors = [getattr(run.epochs[-1], name) for run in those]
+            colour = colour_of((those[0].kind, those[0].depth))
+            panel.plot(errors, [row] * len(errors), "o", color=colour, markersize=5, alpha=0.7)
+            mean = sum(errors) / len(errors)
+            panel.plot([mean], [row], "|", color=colour, markersize=14, label=label)
         panel.set(xlabel=NAMES[name])
-    axes[0, 0].set_yticks(range(len(labels)), labels)
+    axes[0, 0].set_yticks(range(len(rows)), list(rows))
     axes[0, 0].invert_yaxis()
     axes[0, 0].set_xlim(left=0)
-    drawing.suptitle(title, fontsize=11)
     return drawing
-
-
-def _draw_row(panel: Axes, row: int, label: str, errors: Sequence[float]) -> None:
-    colour = colour_of(label)
-    panel.plot(errors, [row] * len(errors), "o", color=colour, markersize=5, alpha=0.7)
-    panel.plot([sum(errors) / len(errors)], [row], "|", color=colour, markersize=14, label=label)

@@ -7,18 +7,16 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from resnet_lessons.data import Dataset
-from resnet_lessons.plots.style import ink, picture_grid
-
-_WRONG = "#D55E00"  # vermilion, from Okabe and Ito's palette
+from resnet_lessons.plots.style import PLAIN, ink, picture_grid, show_image
 
 
 def images(data: Dataset, count: int = 20, columns: int = 10) -> Figure:
     """The first training images, each under the name of its class."""
     count = min(count, len(data.train))
     figure, panels = picture_grid(count, columns, size=0.95)
-    shown = zip(panels, data.train.images[:count].cpu(), data.train.labels.tolist(), strict=False)
+    shown = zip(panels, data.train.images[:count], data.train.labels.tolist(), strict=False)
     for panel, image, label in shown:
-        panel.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+        show_image(panel, image)
         panel.set_title(data.class_names[label], fontsize=7)
     return figure
 
@@ -32,13 +30,13 @@ def guesses(data: Dataset, classes: Tensor, columns: int = 10) -> Figure:
         classes: the guessed class numbers, one for each image to show, from the first one on.
     """
     figure, panels = picture_grid(len(classes), columns, size=0.95)
-    labels, shown = data.test.labels.tolist(), data.test.images[: len(classes)].cpu()
+    labels, shown = data.test.labels.tolist(), data.test.images[: len(classes)]
     for panel, image, label, guess in zip(panels, shown, labels, classes.tolist(), strict=False):
-        panel.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+        show_image(panel, image)
         title, colour = f"{data.class_names[guess]}\n", "black"
         if guess != label:
-            title, colour = f"{title}({data.class_names[label]})", _WRONG
-            frame = {"fill": False, "edgecolor": _WRONG, "linewidth": 4}
+            title, colour = f"{title}({data.class_names[label]})", PLAIN
+            frame = {"fill": False, "edgecolor": PLAIN, "linewidth": 4}
             panel.add_patch(Rectangle((0, 0), 1, 1, transform=panel.transAxes, **frame))
         panel.set_title(title, fontsize=7, color=ink(colour))
     return figure

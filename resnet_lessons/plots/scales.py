@@ -6,13 +6,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 from resnet_lessons.networks import HighResolutionModule, Res2NetBlock
-from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
+from resnet_lessons.plots.diagrams import CONVOLUTION, Place, arrow, box, canvas, plus, write_shape
+from resnet_lessons.plots.style import NEUTRAL, RESIDUAL
 from resnet_lessons.shapes import shape_table
+from resnet_lessons.training import in_mode
 
-_CONVOLUTION = "#56B4E9"  # this and the others: Okabe and Ito's palette
 # How an arrow looks that takes maps to a branch as they are, to a coarser one, to a finer one.
 _WAYS = {"as it is": (NEUTRAL, "-"), "coarser": ("#E69F00", "--"), "finer": ("#009E73", ":")}
 
@@ -25,21 +26,18 @@ def chain(block: Res2NetBlock, input_shape: Sequence[int], title: str = "") -> F
     """
     rows = {row.name: row for row in shape_table(block, input_shape)}
     parts = len(block.convs) + 1
-    drawing, grid = new_figure(width=9.0, height=0.8 + 0.75 * parts)
-    axes = grid[0, 0]
-    axes.axis("off")
-    axes.set_aspect("equal")
+    drawing, axes = canvas(width=9.0, height=0.8 + 0.75 * parts)
     middle = (1 - parts) / 2
     _arrow(axes, (-1.6, middle), (-0.6, middle))
-    _box(axes, 0, middle, "conv 1×1", parts)
-    _box(axes, 7.6, middle, "conv 1×1", parts)
+    for place in (0, 7.6):
+        box(axes, (place, middle), (1.2, parts - 0.45), CONVOLUTION, "conv 1×1")
     _arrow(axes, (8.2, middle), (9.2, middle))
-    _label(axes, (-1.7, middle), _size(input_shape), "right")
-    _label(axes, (9.3, middle), _size(rows["conv3"].output), "left")
+    write_shape(axes, (-1.7, middle), input_shape, "right")
+    write_shape(axes, (9.3, middle), rows["conv3"].output, "left")
     for number in range(parts):
         _lane(axes, number, parts, block.chained)
         shape = rows[f"convs.{number}" if number < parts - 1 else "pool"].output
-        _label(axes, (6.0, 0.24 - number), _size(shape), "center")
+        write_shape(axes, (6.0, 0.24 - number), shape)
     axes.set(xlim=(-3.4, 11.0), ylim=(0.6 - parts, 0.6), title=title)
     return drawing
 
@@ -49,12 +47,11 @@ def _lane(axes: Axes, number: int, parts: int, chained: bool) -> None:
     height, last = -number, number == parts - 1
     _arrow(axes, (0.6, height), (7.0, height))
     if not last:
-        _box(axes, 3.6, height, "conv 3×3")
+        box(axes, (3.6, height), (1.2, 0.55), CONVOLUTION, "conv 3×3")
     if number and not last and chained:
         axes.plot([5.1, 5.1, 2.0], [1 + height, 0.5 + height, 0.5 + height], color=RESIDUAL)
         _arrow(axes, (2.0, 0.52 + height), (2.0, 0.18 + height), RESIDUAL)
-        axes.add_patch(Circle((2.0, height), 0.17, facecolor="white", edgecolor="black", zorder=3))
-        axes.text(2.0, height, "+", ha="center", va="center", zorder=4)
+        plus(axes, (2.0, height), 0.17)
 
 
 def exchange(
@@ -66,20 +63,17 @@ def exchange(
         shapes: of the maps that the module takes, N×C×H×W each, the finest first. Those on the
             right are measured.
     """
-    with torch.no_grad():
+    with torch.no_grad(), in_mode(module, training=False):
         given = [torch.zeros(tuple(shape)) for shape in shapes]
-        results = [tuple(y.shape) for y in _at_rest(module, given)]
-    drawing, grid = new_figure(width=8.0, height=0.5 + 0.95 * len(shapes))
-    axes = grid[0, 0]
-    axes.axis("off")
-    axes.set_aspect("equal")
+        results = [tuple(y.shape) for y in module(given)]
+    drawing, axes = canvas(width=8.0, height=0.5 + 0.95 * len(shapes))
     sides = [(shape[2] / shapes[0][2]) ** 0.5 for shape in shapes]
     for number, side in enumerate(sides):
         for left, shape in ((0.0, shapes[number]), (6.0, results[number])):
             corner = (left - side / 2, -1.3 * number - side / 2)
             axes.add_patch(Rectangle(corner, side, side, color=RESIDUAL, alpha=0.75, linewidth=0))
             outside, align = (-0.7, "right") if left == 0 else (0.7, "left")
-            _label(axes, (left + outside, -1.3 * number), _size(shape), align)
+            write_shape(axes, (left + outside, -1.3 * number), shape, align)
     for source in range(len(shapes)):
         for target in range(len(shapes)):
             way = "as it is" if source == target else "coarser" if source < target else "finer"
@@ -100,48 +94,6 @@ def _explain(drawing: Figure) -> None:
     drawing.legend(lines, means, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
 
 
-def _at_rest(module: HighResolutionModule, maps: list[torch.Tensor]) -> list[torch.Tensor]:
-    """What the module gives in evaluation mode; its mode and its statistics stay."""
-    training = module.training
-    try:
-        return module.eval()(maps)
-    finally:
-        module.train(training)
-
-
-def _box(axes: Axes, x: float, y: float, text: str, lanes: int = 1) -> None:
-    """A convolution, as high as the lanes that it spans."""
-    height = lanes - 0.45
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - 0.6, y - height / 2),
-            1.2,
-            height,
-            boxstyle="round,pad=0.02,rounding_size=0.1",
-            facecolor=_CONVOLUTION,
-            edgecolor="black",
-            linewidth=0.8,
-            zorder=2,
-        )
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=3)
-
-
-def _arrow(
-    axes: Axes,
-    start: tuple[float, float],
-    stop: tuple[float, float],
-    colour: str = "black",
-    dashes: str = "-",
-) -> None:
-    style = {"arrowstyle": "-|>", "color": colour, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
-    style["linestyle"] = dashes
-    axes.annotate("", stop, start, arrowprops=style, zorder=1)
-
-
-def _label(axes: Axes, place: tuple[float, float], text: str, align: str) -> None:
-    axes.text(*place, text, ha=align, va="center", fontsize=8, family="monospace", zorder=4)
-
-
-def _size(shape: Sequence[int]) -> str:
-    return "×".join(str(size) for size in shape[1:])
+def _arrow(axes: Axes, start: Place, stop: Place, colour: str = "black", dashes: str = "-") -> None:
+    """An arrow from end to end, without the gap that matplotlib leaves before a text."""
+    arrow(axes, start, stop, colour, linestyle=dashes, shrinkA=0, shrinkB=0)

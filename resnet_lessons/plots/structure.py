@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import nn
 
+from resnet_lessons.plots.diagrams import CONVOLUTION, arrow, box, canvas, plus, write_shape
 from resnet_lessons.plots.style import NEUTRAL, RESIDUAL, new_figure
 from resnet_lessons.shapes import ShapeRow, ShapeTable, shape_table
 
 FAULT = "#C00000"  # of what cannot be
 _BOX_COLOURS = {
-    "Conv2d": "#56B4E9",
+    "Conv2d": CONVOLUTION,
     "BatchNorm2d": "#CCCCCC",
     "ReLU": "#F0E442",
     "PaddingShortcut": "#009E73",
@@ -27,10 +28,7 @@ def network(table: ShapeTable, title: str = "") -> Figure:
     unseen = ("BatchNorm2d", "ReLU")  # they change no shape, and would double every box
     rows = [row for row in table if row.kind not in unseen and isinstance(row.output[0], int)]
     shapes = [("input", rows[0].input), *((row.name, row.output) for row in rows)]
-    drawing, grid = new_figure(width=max(7.0, 0.75 * len(shapes)), height=3.2)
-    axes = grid[0, 0]
-    axes.axis("off")
-    axes.set_aspect("equal")
+    drawing, axes = canvas(width=max(7.0, 0.75 * len(shapes)), height=3.2)
     tallest = max(shape[2] if len(shape) == 4 else 1 for _, shape in shapes) ** 0.5
     unit = 4.0 / tallest
     left = 0.0
@@ -70,7 +68,7 @@ def costs(table: ShapeTable, title: str = "") -> Figure:
         sums[0] += row.parameters
         sums[1] += row.multiply_adds
     colours = [NEUTRAL if part in ("stem", "head") else RESIDUAL for part in counted]
-    drawing, axes = new_figure(2, width=9.0, height=3.0)
+    drawing, axes = new_figure(2, width=9.0, height=3.0, title=title)
     for panel, name, index in zip(axes[0], ("parameters", "multiply-adds"), (0, 1), strict=True):
         millions = [sums[index] / 1e6 for sums in counted.values()]
         bars = panel.bar(list(counted), millions, color=colours)
@@ -79,7 +77,6 @@ def costs(table: ShapeTable, title: str = "") -> Figure:
         panel.set(ylabel=f"{name} (millions)")
         panel.grid(axis="x", visible=False)
         panel.set_axisbelow(True)
-    drawing.suptitle(title, fontsize=11)
     return drawing
 
 
@@ -117,26 +114,21 @@ def _draw_block(
     branch = [row for row in rows if not row.name.startswith("downsample")]
     after = branch.pop() if branch[-1].kind == "ReLU" else None  # stands behind the addition
 
-    drawing, grid = new_figure(
-        width=max(9.0, 1.35 * len(rows)), height=3.4 if has_shortcut else 2.2
-    )
-    axes = grid[0, 0]
-    axes.axis("off")
-    axes.set_aspect("equal")
+    drawing, axes = canvas(max(9.0, 1.35 * len(rows)), height=3.4 if has_shortcut else 2.2)
     step, end = 1.75, len(branch) * 1.75 + 0.6
     out = end + (2.8 if after else 1.8)
-    _wire(axes, (-0.7, 0), (out, 0))
+    arrow(axes, (-0.7, 0), (out, 0))
     axes.text(-0.8, 0, "x", ha="right", va="center", fontsize=13, style="italic")
     axes.text(out + 0.1, 0, "y", ha="left", va="center", fontsize=13, style="italic")
-    _on_wire(axes, 0.0, -0.75, input_shape)
+    write_shape(axes, (0.0, -0.75), input_shape)
     for index, row in enumerate(branch):
-        _box(axes, (index + 0.75) * step, 0, row, sizes)
+        _layer(axes, (index + 0.75) * step, 0, row, sizes)
         if row.kind == "Conv2d" and row is not branch[-1]:
-            _on_wire(axes, (index + 1.28) * step, -0.75, row.output)
+            write_shape(axes, ((index + 1.28) * step, -0.75), row.output)
     if after:
-        _box(axes, end + 1.65, 0, after, sizes)
+        _layer(axes, end + 1.65, 0, after, sizes)
     if colour != FAULT:
-        _on_wire(axes, out - 0.3, -0.75, branch[-1].output)
+        write_shape(axes, (out - 0.3, -0.75), branch[-1].output)
     if has_shortcut:
         # A pre-activation block's shortcut may start behind the first normalisation and ReLU.
         start = 2.25 * step if getattr(module, "activate_shortcut", False) else -0.2
@@ -162,33 +154,19 @@ def _shortcut(
     start, end = ends
     for first, last in (((start, 0), (start, 1.6)), ((start, 1.6), (end, 1.6))):
         axes.plot(*zip(first, last, strict=True), color=colour, linewidth=2.2, zorder=1)
-    axes.annotate(
-        "",
-        (end, 0.3),
-        (end, 1.62),
-        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.2},
-        zorder=1,
-    )
+    arrow(axes, (end, 1.62), (end, 0.3), colour, lw=2.2)
     middle = (max(start, 0) + end) / 2
     for index, row in enumerate(detour):
-        _box(axes, middle + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row, sizes)
+        _layer(axes, middle + (index - (len(detour) - 1) / 2) * 2.0, 1.6, row, sizes)
     names = {"Conv2d": "projection shortcut", "PaddingShortcut": "padding shortcut"}
     name = names[detour[0].kind] if detour else "identity shortcut: x itself"
     name = f"{name}, not of the shape of F(x)" if colour == FAULT else name
     axes.text(middle, 2.25, name, ha="center", color=colour)
-    _on_wire(axes, end - 0.9, 1.85, detour[-1].output if detour else shape)
-    axes.add_patch(Circle((end, 0), 0.32, facecolor="white", edgecolor="black", zorder=3))
-    ink = FAULT if colour == FAULT else "black"
-    axes.text(end, 0, "+", ha="center", va="center", fontsize=15, zorder=4, color=ink)
+    write_shape(axes, (end - 0.9, 1.85), detour[-1].output if detour else shape)
+    plus(axes, (end, 0), 0.32, fontsize=15, color=FAULT if colour == FAULT else "black")
 
 
-def _wire(axes: Axes, start: tuple[float, float], stop: tuple[float, float]) -> None:
-    axes.annotate(
-        "", stop, start, arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 1.2}, zorder=1
-    )
-
-
-def _box(
+def _layer(
     axes: Axes, x: float, y: float, row: ShapeRow, sizes: Mapping[str, tuple[int, ...]]
 ) -> None:
     """One layer, coloured by its kind; `sizes` are those of the kernels, by name."""
@@ -196,22 +174,4 @@ def _box(
     text = names.get(row.kind, row.kind)
     if row.kind == "Conv2d":
         text = f"{text}\n{'×'.join(map(str, sizes[row.name]))}"
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - 0.5, y - 0.38),
-            1.0,
-            0.76,
-            boxstyle="round,pad=0.02,rounding_size=0.1",
-            facecolor=_BOX_COLOURS.get(row.kind, "white"),
-            edgecolor="black",
-            linewidth=0.8,
-            zorder=2,
-        )
-    )
-    axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=3)
-
-
-def _on_wire(axes: Axes, x: float, y: float, shape: Sequence[int]) -> None:
-    """The shape that travels on a wire, batch left out."""
-    text = "×".join(str(size) for size in shape[1:])
-    axes.text(x, y, text, ha="center", va="center", fontsize=8, family="monospace", zorder=4)
+    box(axes, (x, y), (1.0, 0.76), _BOX_COLOURS.get(row.kind, "white"), text)

@@ -1,22 +1,55 @@
 """The visual language of all pictures: colours, line styles, and how a figure is made."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
+from torch import Tensor
 
 from resnet_lessons.plots.describe import DescribedFigure
+from resnet_lessons.training import Epoch
+
+# What a picture calls a network by: its kind, or kind and depth, such as ("plain", 44).
+Network = str | tuple[str | None, int | None]
+
+
+class Trained(Protocol):
+    """A training as pictures see it: a `History`, or a stored run.
+
+    Attributes:
+        label: what it is called; those with one label are drawn together.
+        kind: of its network, which decides the colour; None where it is no matter.
+        depth: layers with weights, if that is known.
+        x: the number that is varied, of images say, if one is.
+        epochs: what was measured.
+    """
+
+    label: str
+    kind: str | None
+    depth: int | None
+    x: float | None
+    epochs: Sequence[Epoch]
+
 
 PLAIN, RESIDUAL, NEUTRAL = "#D55E00", "#0072B2", "#555555"  # Okabe and Ito's palette, and a grey
 # For trainings that are neither plain nor residual: colours of the same palette, told apart by the
 # marker, too, in grey print.
 OTHERS = ("#000000", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7F3C8D")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+# Kinds of networks that have a colour of their own; all others are grey.
+COLOURS = {
+    "plain": PLAIN,
+    "residual": RESIDUAL,
+    "residual block": RESIDUAL,
+    "pre-activation": RESIDUAL,
+    "preact_resnet": RESIDUAL,
+}
 # What a column of `Epoch` is called on an axis.
 NAMES = {
     "train_error": "training error (%)",
@@ -40,7 +73,12 @@ STYLE = {
 
 
 def new_figure(
-    columns: int = 1, rows: int = 1, width: float = 7.0, height: float = 3.6, **options: Any
+    columns: int = 1,
+    rows: int = 1,
+    width: float = 7.0,
+    height: float = 3.6,
+    title: str | None = None,
+    **options: Any,
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its axes, rows×columns; closed, so that it is shown by whoever returns it.
 
@@ -57,6 +95,8 @@ def new_figure(
             **options,
         )
     plt.close(figure)
+    if title is not None:
+        figure.suptitle(title, fontsize=11)
     return figure, axes
 
 
@@ -70,11 +110,23 @@ def picture_grid(count: int, columns: int, size: float) -> tuple[Figure, Iterato
     return figure, iter(axes.flat)
 
 
-def colour_of(label: str) -> tuple[float, ...]:
-    """The colour of a kind of network; the deeper one of a kind is the darker."""
-    kind, depth = label.lower(), depth_of(label)
-    base = to_rgb(PLAIN if "plain" in kind else RESIDUAL if "res" in kind else NEUTRAL)
-    lighter = 0.0 if depth is None else min(0.45, max(-0.45, (44 - depth) / 80))
+def kind_and_depth(network: Network) -> tuple[str | None, int | None]:
+    """Both of a network; the depth is None where the kind stands alone."""
+    return (network, None) if isinstance(network, str) else network
+
+
+def name_of(network: Network) -> str:
+    """`"plain-44"`, or the kind alone."""
+    kind, depth = kind_and_depth(network)
+    return str(kind) if depth is None else f"{kind}-{depth}"
+
+
+def colour_of(network: Network) -> tuple[float, ...]:
+    """The colour of a kind; of plain and residual networks, the deeper one is the darker."""
+    kind, depth = kind_and_depth(network)
+    base = to_rgb(COLOURS.get(kind, NEUTRAL))
+    shaded = kind in COLOURS and depth is not None
+    lighter = 0.0 if not shaded else min(0.45, max(-0.45, (44 - depth) / 80))
     end = 1 if lighter > 0 else 0  # white, or black for what is deeper than 44 layers
     return tuple(channel + (end - channel) * abs(lighter) for channel in base)
 
@@ -94,14 +146,23 @@ def contrast(colour: ColorType) -> float:
     return float(1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05))
 
 
-def marker_of(label: str) -> str:
+def marker_of(network: Network) -> str:
     """Square for plain networks, round for all others: vermilion and blue are one grey."""
-    return "s" if "plain" in label.lower() else "o"
+    return "s" if kind_and_depth(network)[0] == "plain" else "o"
 
 
-def dashes_of(label: str) -> str:
+def dashes_of(network: Network) -> str:
     """Dashed for plain networks, solid for all others, where dashes mean nothing else."""
-    return "--" if "plain" in label.lower() else "-"
+    return "--" if kind_and_depth(network)[0] == "plain" else "-"
+
+
+def line_of(network: Network) -> dict[str, object]:
+    """How the line of a network looks, and what it is called."""
+    return {
+        "linestyle": dashes_of(network),
+        "color": colour_of(network),
+        "label": name_of(network),
+    }
 
 
 def spread(count: int) -> int:
@@ -109,10 +170,30 @@ def spread(count: int) -> int:
     return 1 if count <= 30 else -(-count // 12)
 
 
-def depth_of(label: str) -> int | None:
-    """The depth in a label such as "plain-44", if it has one."""
-    digits = label.split()[0].rpartition("-")[2]
-    return int(digits) if digits.isdigit() else None
+def mean_and_band(
+    axes: Axes, values: Mapping[float, Sequence[float]], band: bool = True, **look: object
+) -> None:
+    """A line through the mean of the values at each place, and a band from lowest to highest.
+
+    Args:
+        look: of the line, as `plot` takes it, with a colour.
+    """
+    places = list(values)
+    if band:
+        low, high = ([pick(at) for at in values.values()] for pick in (min, max))
+        axes.fill_between(places, low, high, color=look["color"], alpha=0.18, linewidth=0)
+    axes.plot(places, [sum(at) / len(at) for at in values.values()], **look)
+
+
+def whole_numbers(panel: Axes) -> None:
+    """Ticks at whole numbers only: there is no half epoch, block or layer."""
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def show_image(panel: Axes, image: Tensor, **options: object) -> None:
+    """An image C×H×W of 8-bit values: grey where it has one channel."""
+    pixels = image.cpu().permute(1, 2, 0).squeeze(-1).numpy()
+    panel.imshow(pixels, cmap="gray", vmin=0, vmax=255, **options)
 
 
 def from_zero(panels: list[Axes], top: float | None = None) -> None:

@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from torch import Tensor
+from torch.nn import functional
 
-from resnet_lessons.plots.style import RESIDUAL, picture_grid
-
-_WARM = "#D55E00"  # vermilion, from Okabe and Ito's palette
+from resnet_lessons.plots.style import PLAIN, RESIDUAL, picture_grid, show_image
 
 
 def heatmaps(
@@ -36,18 +35,14 @@ def heatmaps(
     edges = (-0.5, width - 0.5, height - 0.5, -0.5)
     maps = maps.detach().float().cpu().clamp(min=0)
     titles = titles or [""] * len(images)
-    for panel, image, values, title in zip(panels, images.cpu(), maps, titles, strict=False):
-        panel.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
-        colour = values.new_tensor(to_rgb(_WARM)).expand(*values.shape, 3)
+    for panel, image, values, title in zip(panels, images, maps, titles, strict=False):
+        show_image(panel, image)
+        colour = values.new_tensor(to_rgb(PLAIN)).expand(*values.shape, 3)
         opacity = 0.8 * values / max(values.max().item(), 1e-30)
         veil = torch.cat([colour, opacity.unsqueeze(-1)], dim=-1)
         panel.imshow(veil.numpy(), extent=edges, interpolation="bilinear")
-        _surround(
-            panel,
-            torch.nn.functional.interpolate(values[None, None], (height, width), mode="bilinear")[
-                0, 0
-            ],
-        )
+        enlarged = functional.interpolate(values[None, None], (height, width), mode="bilinear")
+        _surround(panel, enlarged[0, 0])
         panel.set_title(title, fontsize=7)
     return figure
 

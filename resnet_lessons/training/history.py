@@ -43,9 +43,11 @@ class History:
         epochs: one `Epoch` for each finished epoch.
         ending: why it ended; None while it runs.
         restored: how many of the epochs were read from a checkpoint.
-        kind: what is compared, for example `"plain"` or `"residual"`, where it is known.
+        kind: what is compared, for example `"plain"` or `"residual"`, where it is known;
+            pictures take their colours from it.
         depth: layers with weights, where it is known.
         recipe: how the network is trained, where it is known.
+        x: the number that is varied, of images or multiply-adds; for pictures against it.
     """
 
     label: str
@@ -56,6 +58,7 @@ class History:
     kind: str | None = None
     depth: int | None = None
     recipe: Recipe | None = None
+    x: float | None = None
 
     def __len__(self) -> int:
         return len(self.epochs)

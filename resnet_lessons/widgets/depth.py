@@ -20,7 +20,7 @@ def depth(experiment: str = "degradation-mini", layers: int | None = None) -> Ex
         ValueError: no such experiment is stored, or it has no pair, or none of so many layers.
     """
     runs = results.read(experiment)
-    by_kind = [{run.depth for run in runs if run.net == kind} for kind in ("plain", "residual")]
+    by_kind = [{run.depth for run in runs if run.kind == kind} for kind in ("plain", "residual")]
     depths = sorted(set.intersection(*by_kind))
     if not depths:
         raise ValueError(
@@ -43,9 +43,9 @@ def depth(experiment: str = "degradation-mini", layers: int | None = None) -> Ex
 def answer(runs: list[Run], layers: int, figure: str) -> Shown:
     """What the explorer shows of these runs."""
     column = FIGURES[figure]
-    shown = [run for run in runs if run.depth == layers and run.net in ("plain", "residual")]
+    shown = [run for run in runs if run.depth == layers and run.kind in ("plain", "residual")]
     ends = {
-        kind: [getattr(run.epochs[-1], column) for run in shown if run.net == kind]
+        kind: [getattr(run.epochs[-1], column) for run in shown if run.kind == kind]
         for kind in ("plain", "residual")
     }
     gap = mean(ends["plain"]) - mean(ends["residual"])

@@ -7,17 +7,19 @@ from torch import nn
 
 from resnet_lessons.data import Dataset
 from resnet_lessons.measure import find_blocks, removed
-from resnet_lessons.plots.style import colour_of, new_figure
+from resnet_lessons.plots.style import Network, colour_of, name_of, new_figure
 from resnet_lessons.training import evaluate
 from resnet_lessons.widgets.explorer import Explorer, Shown, Ticks
 
 
-def lesions(nets: Mapping[str, nn.Module], data: Dataset, off: tuple[str, ...] = ()) -> Explorer:
+def lesions(
+    nets: Mapping[Network, nn.Module], data: Dataset, off: tuple[str, ...] = ()
+) -> Explorer:
     """Tick blocks that are left out; see each network's test error.
 
     Args:
-        nets: trained networks by name, such as "plain-20"; those blocks can be chosen that keep the
-            shape in all of them.
+        nets: trained networks by kind and depth, such as ("plain", 20); those blocks can be chosen
+            that keep the shape in all of them.
         data: its test images are used. A few hundred are enough for an answer at once.
         off: blocks that are off at the beginning.
 
@@ -28,7 +30,7 @@ def lesions(nets: Mapping[str, nn.Module], data: Dataset, off: tuple[str, ...] =
     if not nets:
         raise ValueError(
             "nets has no network, but blocks of at least one are to be left out; pass for example "
-            "{'plain-20': net}."
+            "{('plain', 20): net}."
         )
     batch = data.normalize(data.test.images[:2])
     found = [
@@ -47,7 +49,10 @@ def lesions(nets: Mapping[str, nn.Module], data: Dataset, off: tuple[str, ...] =
 
 
 def answer(
-    nets: Mapping[str, nn.Module], data: Dataset, whole: Mapping[str, float], off: tuple[str, ...]
+    nets: Mapping[Network, nn.Module],
+    data: Dataset,
+    whole: Mapping[Network, float],
+    off: tuple[str, ...],
 ) -> Shown:
     """What the explorer shows; `whole` are the errors of the networks as they are, in percent."""
     errors = dict(whole)
@@ -56,21 +61,23 @@ def answer(
     guessing = 100 * (1 - 1 / data.num_classes)
     lines = [f"Left out: {', '.join(off) or 'nothing'}. Guessing has an error of {guessing:.0f} %."]
     lines += [
-        f"{name}: test error {errors[name]:.1f} %, {errors[name] - whole[name]:+.1f} points."
-        for name in nets
+        f"{name_of(net)}: test error {errors[net]:.1f} %, {errors[net] - whole[net]:+.1f} points."
+        for net in nets
     ]
     return Shown(tuple(lines), _picture(errors, whole, guessing))
 
 
-def _picture(errors: Mapping[str, float], whole: Mapping[str, float], guessing: float) -> Figure:
+def _picture(
+    errors: Mapping[Network, float], whole: Mapping[Network, float], guessing: float
+) -> Figure:
     """A bar a network, a line where it stood whole, and one where guessing stands."""
     drawing, axes = new_figure(width=6.0, height=0.9 + 0.5 * len(errors))
     panel = axes[0, 0]
-    for place, (name, error) in enumerate(errors.items()):
-        panel.barh(place, error, color=colour_of(name), height=0.6)
-        panel.plot([whole[name]] * 2, [place - 0.4, place + 0.4], color="black")
+    for place, (network, error) in enumerate(errors.items()):
+        panel.barh(place, error, color=colour_of(network), height=0.6)
+        panel.plot([whole[network]] * 2, [place - 0.4, place + 0.4], color="black")
     panel.axvline(guessing, color="black", linestyle=":")
-    panel.set_yticks(range(len(errors)), list(errors))
+    panel.set_yticks(range(len(errors)), list(map(name_of, errors)))
     panel.invert_yaxis()
     panel.set(xlim=(0, 100), xlabel="test error (%); black: whole, dotted: guessing")
     return drawing

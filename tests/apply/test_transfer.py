@@ -21,8 +21,9 @@ from resnet_lessons.apply.transfer import (
 )
 from resnet_lessons.data.dataset import Split
 from resnet_lessons.data.sets.loading import load
-from resnet_lessons.lab import experiments, report, results, sweep
+from resnet_lessons.lab import experiments, summary, sweep
 from resnet_lessons.lab.experiments import EXPERIMENTS
+from resnet_lessons.lab.results import RunStore
 from resnet_lessons.networks.cifar import cifar_resnet
 from resnet_lessons.networks.lesson_nine import lesson_nine
 from resnet_lessons.networks.resnet import resnet18
@@ -260,13 +261,12 @@ SOURCE = experiments.OTHERS
 
 
 @pytest.fixture
-def tiny(monkeypatch, tmp_path):
+def tiny(monkeypatch):
     """transfer-mini on few small images, with a short pretraining."""
     monkeypatch.setattr(
         experiments, "load", lambda *a: load(device="cpu").take(600, 100).resized(16)
     )
     monkeypatch.setattr(experiments, "PRETRAINING", {"epochs": 1, "batch_size": 128, "lr": 0.1})
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     for cache in (experiments.pretrained, sweep.images):
         cache.cache_clear()
     yield EXPERIMENTS["transfer-mini"]
@@ -286,7 +286,7 @@ def test_no_class_is_in_both_tasks_and_every_one_in_one(name, target, source, ti
     assert len(target) == 4 and EXPERIMENTS[name].data().class_names == target
     asked = []
     real = experiments.pretrained
-    tuned = [t for t in EXPERIMENTS[name].trainings if t.net == "fine-tuned, 20 images"]
+    tuned = [t for t in EXPERIMENTS[name].runs if (t.kind, t.x) == ("fine-tuned", 20)]
     with monkeypatch.context() as patch:
         patch.setattr(experiments, "pretrained", lambda *a: asked.append(a) or real(*a))
         tuned[1].build(1, 4)
@@ -296,8 +296,8 @@ def test_no_class_is_in_both_tasks_and_every_one_in_one(name, target, source, ti
 def test_the_starts_of_a_seed_see_the_same_images_in_equally_many_steps(tiny):
     mini = tiny.data()
     for count in (20, 80):
-        trainings = [t for t in experiments.transfers(3, SOURCE) if f" {count} images" in t.net]
-        assert [t.net.partition(",")[0] for t in trainings] == [
+        trainings = [t for t in experiments.transfers(3, SOURCE) if t.x == count]
+        assert [t.kind for t in trainings] == [
             "from scratch",
             "frozen",
             "fine-tuned",
@@ -308,7 +308,7 @@ def test_the_starts_of_a_seed_see_the_same_images_in_equally_many_steps(tiny):
             assert torch.equal(data.train.images, sets[0].train.images)
             assert len(data.train) == 1280 and data.test is mini.test
         assert len(set(rows_of(mini, sets[0].train))) == count
-    assert len({str(training.recipe) for training in tiny.trainings}) == 1
+    assert len({str(training.recipe) for training in tiny.runs}) == 1
 
 
 def test_a_network_is_pretrained_once_a_seed_and_from_nothing_but_its_seed(tiny, monkeypatch):
@@ -342,40 +342,41 @@ def test_frozen_and_fine_tuned_begin_where_the_pretraining_ended(tiny):
     nets = {}
     for training in (scratch, frozen, half, tuned):
         torch.manual_seed(training.seed)
-        nets[training.net] = training.build(1, 4)
-        assert nets[training.net].fc.out_features == 4
+        nets[training.kind] = training.build(1, 4)
+        assert nets[training.kind].fc.out_features == 4
     for training in (frozen, half, tuned):
-        state = nets[training.net].state_dict()
+        state = nets[training.kind].state_dict()
         assert all(torch.equal(state[n], v) for n, v in body.items() if n in state)
         assert len([n for n in body if n in state]) > 40
-    assert not torch.equal(nets[scratch.net].conv1.weight, body["conv1.weight"])
+    assert not torch.equal(nets[scratch.kind].conv1.weight, body["conv1.weight"])
     for training, parts in ((frozen, {"fc"}), (half, {"layer3", "fc"})):
-        learning = {n for n, p in nets[training.net].named_parameters() if p.requires_grad}
+        learning = {n for n, p in nets[training.kind].named_parameters() if p.requires_grad}
         assert {name.partition(".")[0] for name in learning} == parts
-    assert all(p.requires_grad for p in nets[tuned.net].parameters())
-    quiet(nets[tuned.net], tiny.data(), 1)
+    assert all(p.requires_grad for p in nets[tuned.kind].parameters())
+    quiet(nets[tuned.kind], tiny.data(), 1)
     assert all(
         torch.equal(experiments.pretrained(2, SOURCE).state_dict()[n], v) for n, v in body.items()
     )
 
 
-def test_a_sweep_stores_each_under_its_name_and_draws_and_tells_them(tiny, monkeypatch):
+def test_a_sweep_stores_each_under_its_name_and_draws_and_tells_them(tiny, monkeypatch, tmp_path):
     short = {"epochs": 1, "steps": 1, "batch_size": 32, "lr": 0.05}
-    chosen = [t for t in tiny.trainings if t.seed == 0 and "from scratch" in t.net]
+    chosen = [t for t in tiny.runs if t.seed == 0 and t.kind == "from scratch"]
     chosen = [replace(t, recipe=short) for t in chosen if t.settings["images"] in (20, 80)]
-    monkeypatch.setitem(EXPERIMENTS, "transfer-mini", replace(tiny, trainings=tuple(chosen[::-1])))
-    sweep.sweep("transfer-mini")
-    runs = results.read("transfer-mini")
-    assert {run.net: run.origin["recipe"]["images"] for run in runs} == {
+    monkeypatch.setitem(EXPERIMENTS, "transfer-mini", replace(tiny, runs=tuple(chosen[::-1])))
+    store = RunStore(tmp_path / "results")
+    sweep.sweep("transfer-mini", store=store)
+    runs = store.read("transfer-mini")
+    assert {run.label: run.origin["recipe"]["images"] for run in runs} == {
         "from scratch, 20 images": 20,
         "from scratch, 80 images": 80,
     }
     assert {run.data_set for run in runs} == {tiny.data().title}
-    lines = report.table("transfer-mini").splitlines()[2:]
+    lines = summary.table("transfer-mini", store).splitlines()[2:]
     assert [line.split(" | ")[0] for line in lines] == [
         "| from scratch, 80 images",
         "| from scratch, 20 images",
     ]
-    assert [run.net[-9:] for run in report.in_order("transfer-mini")] == ["80 images", "20 images"]
-    report.draw("transfer-mini")
-    assert (results.FOLDER / "transfer-mini.png").stat().st_size > 5000
+    assert [run.x for run in summary.in_order("transfer-mini", store)] == [80, 20]
+    summary.draw("transfer-mini", store)
+    assert (store.folder / "transfer-mini.png").stat().st_size > 5000

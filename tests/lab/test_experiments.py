@@ -22,21 +22,23 @@ from resnet_lessons.networks.blocks import BasicBlock
 from resnet_lessons.networks.lesson_nine import LessonNineBlock, lesson_nine
 from resnet_lessons.training import train
 
-PAPERS = EXPERIMENTS["degradation-cifar10"].trainings
+PAPERS = EXPERIMENTS["degradation-cifar10"].runs
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_no_two_trainings_of_an_experiment_are_alike(name):
-    keys = [training.key for training in EXPERIMENTS[name].trainings]
-    assert len(keys) == len(set(keys))
-    assert EXPERIMENTS[name].published.keys() <= {key[:2] for key in keys}
+    """Neither in what they are, nor in what they are called."""
+    runs = EXPERIMENTS[name].runs
+    assert len({run.key for run in runs}) == len(runs)
+    assert len({(run.label, run.seed) for run in runs}) == len(runs)
+    assert EXPERIMENTS[name].published.keys() <= {(run.kind, run.depth) for run in runs}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_each_recipe_is_one_that_train_takes(name):
     data = load(device="cpu").pooled(4).take(64, 20)
     model = nn.Sequential(nn.Flatten(), nn.Linear(49, 10))
-    recipes = {str(t.recipe): t.recipe for t in EXPERIMENTS[name].trainings}
+    recipes = {str(t.recipe): t.recipe for t in EXPERIMENTS[name].runs}
     for recipe in recipes.values():
         recipe = {**recipe, "epochs": 1, "steps": 1}
         assert len(train(model, data, **recipe, progress=False)) == 1
@@ -44,7 +46,7 @@ def test_each_recipe_is_one_that_train_takes(name):
 
 def test_the_papers_networks_are_all_there():
     """He et al. 2015, Table 6 and Fig. 6."""
-    found = {(training.net, training.depth) for training in PAPERS}
+    found = {(training.kind, training.depth) for training in PAPERS}
     pairs = {(net, depth) for net in ("plain", "residual") for depth in (20, 32, 44, 56)}
     assert found == pairs | {("residual", 110)}
     assert {training.seed for training in PAPERS} == {0, 1, 2}
@@ -95,7 +97,7 @@ def test_the_article_trains_by_gradient_descent_alone():
 
 @pytest.mark.parametrize("name", ["lesson-nine", "lesson-nine-mini"])
 def test_each_mending_changes_one_thing_and_keeps_those_before(name):
-    trainings = [training for training in EXPERIMENTS[name].trainings if training.seed == 0]
+    trainings = [training for training in EXPERIMENTS[name].runs if training.seed == 0]
     changes = []
     for before, after in pairwise(trainings):
         blocks = [
@@ -117,10 +119,10 @@ def test_each_mending_changes_one_thing_and_keeps_those_before(name):
 
 
 def test_the_published_training_has_the_articles_block_and_only_it():
-    for training in EXPERIMENTS["lesson-nine"].trainings:
+    for training in EXPERIMENTS["lesson-nine"].runs:
         model = training.build(3, 10)
         faithful = any(isinstance(module, LessonNineBlock) for module in model.modules())
-        assert faithful == (training.net == "as published")
+        assert faithful == (training.kind == "as published")
 
 
 def test_the_weights_are_drawn_as_d2l_draws_them():
@@ -158,32 +160,45 @@ def test_the_images_are_scaled_as_the_article_does(monkeypatch):
 
 
 STARTS = {
-    (training.net, training.depth): training
-    for training in EXPERIMENTS["start-mini"].trainings
-    if training.seed == 0
+    training.label: training for training in EXPERIMENTS["start-mini"].runs if training.seed == 0
 }
 
 
-def built(net, depth=20):
+def built(label):
     torch.manual_seed(0)
-    return STARTS[net, depth].build(1, 10)
+    return STARTS[label].build(1, 10)
 
 
 def residual_blocks(model):
     return [module for module in model.modules() if isinstance(module, BasicBlock)]
 
 
-@pytest.mark.parametrize(("net", "depth"), STARTS)
-def test_a_start_is_the_network_that_its_name_says(net, depth):
-    model = built(net, depth)
-    assert model.depth == depth and (model.kind == "plain") == net.startswith("plain")
-    assert net.endswith("44 layers") == (depth == 44 and net not in ("plain", "residual"))
+@pytest.mark.parametrize("label", STARTS)
+def test_a_start_is_the_network_that_its_fields_say(label):
+    model, start = built(label), STARTS[label]
+    assert model.depth == start.depth and (model.kind == "plain") == (start.kind == "plain")
+    named = start.depth == 44 and label not in ("plain-44", "residual-44")
+    assert (start.x, start.unit) == ((44, "layers") if named else (None, None))
+
+
+def test_the_starts_are_called_as_ever():
+    assert list(STARTS) == [
+        "residual-20",
+        "zero branches",
+        "projection",
+        "projection everywhere",
+        "ReLU before addition",
+        "residual-44",
+        "zero branches, 44 layers",
+        "plain-44",
+        "plain, warm-up, 44 layers",
+    ]
 
 
 @pytest.mark.parametrize("depth", [20, 44])
 def test_zero_branches_change_the_last_scales_and_nothing_else(depth):
     name = "zero branches" if depth == 20 else "zero branches, 44 layers"
-    changed, unchanged = built(name, depth), built("residual", depth)
+    changed, unchanged = built(name), built(f"residual-{depth}")
     for key, tensor in changed.state_dict().items():
         zero = key.startswith("layer") and key.endswith("bn2.weight")
         assert not tensor.any() if zero else torch.equal(tensor, unchanged.state_dict()[key]), key
@@ -191,7 +206,7 @@ def test_zero_branches_change_the_last_scales_and_nothing_else(depth):
 
 
 def test_with_a_relu_before_the_addition_nothing_shrinks_the_stream():
-    changed, unchanged = built("ReLU before addition"), built("residual")
+    changed, unchanged = built("ReLU before addition"), built("residual-20")
     for one, other in zip(changed.parameters(), unchanged.parameters(), strict=True):
         assert torch.equal(one, other)
     x = torch.rand(4, 8, 14, 14)
@@ -206,14 +221,15 @@ def test_with_a_relu_before_the_addition_nothing_shrinks_the_stream():
 def test_a_start_differs_in_one_thing_from_the_network_without_it():
     recipes = {key: training.recipe for key, training in STARTS.items()}
     warm = {key for key, recipe in recipes.items() if recipe.get("warmup")}
-    assert warm == {("plain, warm-up, 44 layers", 44)}
+    assert warm == {"plain, warm-up, 44 layers"}
     for key, recipe in recipes.items():
         assert recipe == (START | {"warmup": 40} if key in warm else START)
     projections = {
-        net: sum(isinstance(block.downsample, nn.Sequential) for block in residual_blocks(model))
-        for net, depth in STARTS
-        if depth == 20
-        for model in [built(net)]
+        label: sum(
+            isinstance(block.downsample, nn.Sequential) for block in residual_blocks(built(label))
+        )
+        for label, start in STARTS.items()
+        if start.depth == 20
     }
     assert projections.pop("projection") == 2 and projections.pop("projection everywhere") == 9
     assert not any(projections.values())

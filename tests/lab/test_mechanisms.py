@@ -1,14 +1,19 @@
 """Measurements in networks: each once, in the network that its line names, kept with its origin."""
 
 import math
+import sys
 
 import pytest
 import torch
 
 from resnet_lessons.data.sets.loading import load
+from resnet_lessons.lab import __main__ as command
 from resnet_lessons.lab import mechanisms, results, sweep
 from resnet_lessons.lab.mechanisms import Measurement
-from resnet_lessons.training import Ending
+from resnet_lessons.lab.propagation import at, first, mean_value
+from resnet_lessons.lab.results import RunStore
+from resnet_lessons.lab.trial import Trial
+from resnet_lessons.training.history import Ending
 
 RECIPE = {"epochs": 1, "batch_size": 32, "lr": 0.01}
 
@@ -16,40 +21,46 @@ RECIPE = {"epochs": 1, "batch_size": 32, "lr": 0.01}
 def weights(net, data, seed):
     """What tells networks apart."""
     assert not data.train.images.is_floating_point()
-    yield "first", net.conv1.weight.sum().item()
-    yield "last", net.fc.weight.sum().item() + seed
+    yield {"layer": "first", "value": net.conv1.weight.sum().item()}
+    yield {"layer": "last", "value": net.fc.weight.sum().item() + seed}
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
+def store(tmp_path):
+    return RunStore(tmp_path / "results")
+
+
+@pytest.fixture
+def tiny(monkeypatch):
     """Two measurements that take no time."""
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(mechanisms, "MINI", RECIPE)
     monkeypatch.setattr(mechanisms, "WIDTH", 2)
     monkeypatch.setattr(mechanisms, "SEEDS", (0, 1))
     monkeypatch.setattr(mechanisms, "images", lambda: load(device="cpu").pooled(4).take(64, 20))
     found = {
-        "at the start": Measurement(
-            weights, {"first": lambda v: v["first"]}, depths=(8, 14), trained=False
-        ),
-        "trained": Measurement(weights, {"both": lambda v: sum(v.values())}, ("residual",), (8,)),
+        "at the start": Measurement(weights, {"first": first}, depths=(8, 14), trained=False),
+        "trained": Measurement(weights, {"mean": mean_value}, ("residual",), (8,)),
     }
     monkeypatch.setattr(mechanisms, "MEASUREMENTS", found)
     return found
 
 
-def net_of(measured, trained):
-    (training,) = (
-        training
-        for training in mechanisms.networks(mechanisms.MEASUREMENTS[measured.measurement])
-        if training.key == (measured.net, measured.depth, measured.seed)
+def values_of(net, seed=0):
+    return tuple(weights(net, mechanisms.images(), seed))
+
+
+def net_of(measured, trained, store):
+    (run,) = (
+        run
+        for run in mechanisms.networks(mechanisms.MEASUREMENTS[measured.measurement])
+        if (measured.measurement, *run.key) == measured.key
     )
-    return mechanisms.network(training, mechanisms.images(), trained)
+    return mechanisms.network(run, mechanisms.images(), trained, store)
 
 
-def test_each_value_is_of_the_network_that_its_line_names(tiny, capsys):
-    mechanisms.measure()
-    stored = results.read_measurements()
+def test_each_value_is_of_the_network_that_its_line_names(tiny, store, capsys):
+    mechanisms.measure(store=store)
+    stored = store.read_measurements()
     assert [(m.label, m.seed) for m in stored if m.measurement == "at the start"] == [
         (f"{net}-{depth}", seed)
         for net in ("plain", "residual")
@@ -62,60 +73,55 @@ def test_each_value_is_of_the_network_that_its_line_names(tiny, capsys):
     ]
     for measured in stored:
         trained = measured.measurement == "trained"
-        net = net_of(measured, trained)
-        assert (net.depth, net.kind) == (measured.depth, measured.net)
-        assert measured.values == dict(weights(net, mechanisms.images(), measured.seed))
+        net = net_of(measured, trained, store)
+        assert (net.depth, net.kind) == (measured.depth, measured.kind)
+        assert measured.values == values_of(net, measured.seed)
         assert measured.origin["recipe"] == ({**RECIPE, "width": 2} if trained else {"width": 2})
     first, second = (m.values for m in stored if m.measurement == "trained")
     assert first != second
 
 
-def test_what_is_stored_is_not_measured_again(tiny, capsys):
-    mechanisms.measure("trained")
+def test_what_is_stored_is_not_measured_again(tiny, store, capsys):
+    mechanisms.measure("trained", store=store)
     assert "0 measurements stored, 2 to go" in capsys.readouterr().out
-    stored = results.read_measurements()
-    mechanisms.measure()
+    stored = store.read_measurements()
+    mechanisms.measure(store=store)
     assert "2 measurements stored, 8 to go" in capsys.readouterr().out
-    assert results.read_measurements("trained") == stored
-    mechanisms.measure()
+    assert store.read_measurements("trained") == stored
+    mechanisms.measure(store=store)
     assert "10 measurements stored, 0 to go" in capsys.readouterr().out
 
 
-def test_a_network_is_trained_once_and_kept(tiny, monkeypatch):
-    mechanisms.measure("trained")
-    training = mechanisms.networks(tiny["trained"])[0]
-    assert sweep.checkpoint("mechanisms", training).is_file()
-    again, history = sweep.finish(
-        training, mechanisms.images(), sweep.checkpoint("mechanisms", training)
-    )
+def test_a_network_is_trained_once_and_kept(tiny, store):
+    mechanisms.measure("trained", store=store)
+    run = mechanisms.networks(tiny["trained"])[0]
+    file = sweep.checkpoint(store, "mechanisms", run)
+    assert file.is_file()
+    again, history = sweep.finish(run, mechanisms.images(), file)
     assert history.restored == 1
-    assert results.read_measurements("trained")[0].values == dict(
-        weights(again, mechanisms.images(), 0)
-    )
+    assert store.read_measurements("trained")[0].values == values_of(again)
 
 
-def test_an_interrupted_measurement_stores_nothing_and_goes_on(tiny, monkeypatch):
+def test_an_interrupted_measurement_stores_nothing_and_goes_on(tiny, store):
     calls = []
 
     def interrupted(net, data, seed):
-        yield "first", 1.0
+        yield {"layer": "first", "value": 1.0}
         calls.append(net)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        yield "last", 2.0
+        yield {"layer": "last", "value": 2.0}
 
     whole = tiny["at the start"]
     tiny["at the start"] = Measurement(interrupted, whole.summaries, depths=(8,), trained=False)
     with pytest.raises(SystemExit, match="Run again to go on"):
-        mechanisms.measure("at the start")
-    assert [dict(m.values) for m in results.read_measurements()] == [
-        {"first": 1.0, "last": 2.0}
-    ] * 2
-    mechanisms.measure("at the start")
-    assert len(calls) == 5 and len(results.read_measurements()) == 4
+        mechanisms.measure("at the start", store=store)
+    assert [at(m.values) for m in store.read_measurements()] == [[1.0, 2.0]] * 2
+    mechanisms.measure("at the start", store=store)
+    assert len(calls) == 5 and len(store.read_measurements()) == 4
 
 
-def test_an_interrupted_training_ends_it_all(tiny, monkeypatch):
+def test_an_interrupted_training_ends_it_all(tiny, store, monkeypatch):
     def interrupted(model, data, **options):
         history = real(model, data, **options)
         history.ending = Ending.INTERRUPTED
@@ -124,8 +130,8 @@ def test_an_interrupted_training_ends_it_all(tiny, monkeypatch):
     real = sweep.train
     monkeypatch.setattr(sweep, "train", interrupted)
     with pytest.raises(SystemExit, match="Stopped"):
-        mechanisms.measure("trained")
-    assert not (results.FOLDER / "mechanisms.jsonl").exists()
+        mechanisms.measure("trained", store=store)
+    assert not (store.folder / "mechanisms.jsonl").exists()
 
 
 def test_what_there_is_not_is_named(tiny):
@@ -133,59 +139,94 @@ def test_what_there_is_not_is_named(tiny):
         mechanisms.measure("traind")
 
 
-def test_the_table_tells_mean_smallest_and_largest(tiny):
+def trial(kind, depth, seed=0):
+    return Trial(kind=kind, depth=depth, seed=seed)
+
+
+def places(**values):
+    return [{"layer": layer, "value": value} for layer, value in values.items()]
+
+
+def test_the_table_tells_mean_smallest_and_largest(tiny, store):
     data = mechanisms.images()
     for seed, value in enumerate((1.0, 2.0, 6.0)):
-        values = {"first": value, "last": 10.0}
-        results.write_measurements("trained", "residual", 8, seed, data, values, RECIPE)
-    results.write_measurements("at the start", "plain", 14, 0, data, {"first": 2.5}, {})
-    results.write_measurements("at the start", "residual", 8, 0, data, {"first": 1234.5}, {})
-    assert mechanisms.table().splitlines() == [
+        values = places(first=value, last=10.0)
+        store.write_measurement("trained", trial("residual", 8, seed), data, values, RECIPE)
+    for kind, depth, value in (("plain", 14, 2.5), ("residual", 8, 1234.5)):
+        values = places(first=value)
+        store.write_measurement("at the start", trial(kind, depth), data, values, {})
+    assert mechanisms.table(store=store).splitlines() == [
         "| measured | layers | plain | residual |",
         "| --- | --- | --- | --- |",
         "| first | 8 | – | 1.23e+03 |",
         "| first | 14 | 2.5 | – |",
-        "| both | 8 | – | 13 (11 to 16) |",
+        "| mean | 8 | – | 6.5 (5.5 to 8) |",
     ]
-    assert mechanisms.table("trained").splitlines()[2:] == ["| both | 8 | – | 13 (11 to 16) |"]
-    assert mechanisms.table(depths=[14]).splitlines()[2:] == ["| first | 14 | 2.5 | – |"]
+    only = ["| mean | 8 | – | 6.5 (5.5 to 8) |"]
+    assert mechanisms.table("trained", store=store).splitlines()[2:] == only
+    assert mechanisms.table(depths=[14], store=store).splitlines()[2:] == [
+        "| first | 14 | 2.5 | – |"
+    ]
     with pytest.raises(ValueError, match=r"name is 'traind'.*did you mean 'trained'"):
-        mechanisms.table("traind")
+        mechanisms.table("traind", store=store)
 
 
-def test_the_table_stands_in_the_readme(tiny, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["mechanisms", "at the start"])
-    results.FOLDER.mkdir()
-    readme = results.FOLDER / "README.md"
+def test_the_table_stands_in_the_readme(tiny, store, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lab", "mechanisms", "at the start"])
+    monkeypatch.setattr(command, "store_to_write", lambda: store)
+    store.folder.mkdir()
+    readme = store.folder / "README.md"
     readme.write_text("a <!-- table of mechanisms --> b <!-- end of table --> c", encoding="utf-8")
-    mechanisms.main()
-    assert mechanisms.table() in readme.read_text(encoding="utf-8")
-    assert mechanisms.table() in capsys.readouterr().out
+    command.main()
+    table = mechanisms.table(store=store)
+    assert len(table.splitlines()) == 4 and table in capsys.readouterr().out
+    assert readme.read_text(encoding="utf-8") == (
+        f"a <!-- table of mechanisms -->\n{table}\n<!-- end of table --> c"
+    )
 
 
 # Reading and writing
 
 
-def test_values_are_read_as_they_were_measured(tiny):
-    data, values = mechanisms.images(), {"b": 1 / 3, "a": math.inf, "lag 5": -1e-300}
-    results.write_measurements("m", "plain", 20, 4, data, values, RECIPE)
-    (measured,) = results.read_measurements("m")
-    assert list(measured.values.items()) == list(values.items())
+def test_values_are_read_as_they_were_measured(tiny, store):
+    data = mechanisms.images()
+    values = [
+        {"layer": "b", "value": 1 / 3},
+        {"layer": "a", "value": math.inf},
+        {"lag": 5, "kept": True, "value": -1e-300},
+        {"block": None, "value": 0.0},
+    ]
+    store.write_measurement("m", trial("plain", 20, 4), data, values, RECIPE)
+    (measured,) = store.read_measurements("m")
+    assert list(measured.values) == values
     assert (measured.label, measured.seed, measured.data_set) == ("plain-20", 4, data.title)
     assert measured.origin["recipe"] == RECIPE and measured.origin["torch"] == torch.__version__
-    assert results.available() == [], "values are no runs"
+    assert store.available() == [], "values are no runs"
 
 
-def test_where_nothing_is_measured_nothing_is_read(tiny):
-    assert results.read_measurements() == []
+def test_values_are_found_by_the_fields_of_their_places():
+    values = [
+        {"block": None, "value": 1.0},
+        {"block": "a", "stage": 1, "value": 2.0},
+        {"block": "b", "stage": 1, "value": 3.0},
+        {"lag": 1, "value": 4.0},
+    ]
+    assert at(values) == [1, 2, 3, 4]
+    assert at(values, stage=1) == [2, 3] and at(values, stage=1, block="b") == [3]
+    assert at(values, block=None) == [1], "a place without the field is another place"
+    assert at(values, stage=2) == []
+
+
+def test_where_nothing_is_measured_nothing_is_read(store):
+    assert store.read_measurements() == []
     with pytest.raises(ValueError, match="name is 'm', but"):
-        results.read_measurements("m")
+        store.read_measurements("m")
 
 
-def test_a_measurement_without_values_is_not_stored(tiny):
+def test_a_measurement_without_values_is_not_stored(tiny, store):
     with pytest.raises(ValueError, match=r"m found no value in plain-8, but .*; see whether"):
-        results.write_measurements("m", "plain", 8, 0, mechanisms.images(), {}, {})
-    assert results.read_measurements() == []
+        store.write_measurement("m", trial("plain", 8), mechanisms.images(), [], {})
+    assert store.read_measurements() == []
 
 
 @pytest.mark.parametrize(
@@ -193,21 +234,24 @@ def test_a_measurement_without_values_is_not_stored(tiny):
     [
         lambda line: line[:-5],
         lambda line: "[]",
-        lambda line: line.replace('"place"', '"at"'),
-        lambda line: line.replace('"value": 2.0', '"value": "two"'),
-        lambda line: line.replace('"place": "b"', '"place": "a"'),
-        lambda line: line.replace('"net"', '"name"'),
+        lambda line: line.replace('"values": [', '"values": ["", '),
+        lambda line: line.replace('"value": 2.0', '"error": 2.0'),
+        lambda line: line.replace('"seed": 1', '"seed": 0'),
+        lambda line: line.replace('"kind"', '"net"'),
     ],
 )
-def test_a_damaged_line_is_named(tiny, damage):
-    values = {"a": 1.0, "b": 2.0}
-    results.write_measurements("m", "plain", 8, 0, mechanisms.images(), values, {})
-    file = results.FOLDER / "mechanisms.jsonl"
+def test_a_damaged_line_is_named(tiny, store, damage):
+    for seed in (0, 1):
+        values = places(a=1.0, b=2.0)
+        store.write_measurement("m", trial("plain", 8, seed), mechanisms.images(), values, {})
+    file = store.folder / "mechanisms.jsonl"
     first, second = file.read_text(encoding="utf-8").splitlines()
     assert damage(second) != second
     file.write_text(f"{first}\n{damage(second)}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"line 2 of results/mechanisms\.jsonl is damaged.*value"):
-        results.read_measurements()
+    with pytest.raises(
+        ValueError, match=r"line 2 of results/mechanisms\.jsonl is damaged.*network"
+    ):
+        store.read_measurements()
 
 
 # What is stored in the repository
@@ -215,17 +259,15 @@ def test_a_damaged_line_is_named(tiny, damage):
 
 @pytest.mark.parametrize("name", mechanisms.MEASUREMENTS)
 def test_what_is_stored_is_stored_for_every_network(name):
-    stored = {
-        (m.net, m.depth, m.seed) for m in results.read_measurements() if m.measurement == name
-    }
-    wanted = {training.key for training in mechanisms.networks(mechanisms.MEASUREMENTS[name])}
-    assert stored in (set(), wanted)
+    stored = {m.key for m in results.read_measurements() if m.measurement == name}
+    runs = mechanisms.networks(mechanisms.MEASUREMENTS[name])
+    assert stored in (set(), {(name, *run.key) for run in runs})
 
 
 def test_what_is_stored_stands_in_the_readme():
     stored = {m.measurement for m in results.read_measurements()}
     assert stored <= set(mechanisms.MEASUREMENTS)
-    readme = (results.FOLDER / "README.md").read_text(encoding="utf-8")
+    readme = (results.COURSE.folder / "README.md").read_text(encoding="utf-8")
     assert not stored or mechanisms.table() in readme, (
-        "run: python -m resnet_lessons.lab.mechanisms"
+        "run: python -m resnet_lessons.lab mechanisms"
     )

@@ -7,6 +7,7 @@ import torch
 
 from resnet_lessons.data.sets.loading import load
 from resnet_lessons.lab import mechanisms, perturbations
+from resnet_lessons.lab.propagation import at
 from resnet_lessons.measure import find_blocks, lesion_errors, loss_along, random_direction
 from resnet_lessons.networks.cifar import cifar_resnet
 
@@ -34,7 +35,7 @@ def values(mini, net):
     patch = pytest.MonkeyPatch()
     patch.setattr(perturbations, "COUNTS", (0, 1, 3))
     patch.setattr(perturbations, "DRAWS", 2)
-    found = {name: dict(mechanisms.MEASUREMENTS[name].measure(net, mini, 0)) for name in FIGURES}
+    found = {name: list(mechanisms.MEASUREMENTS[name].measure(net, mini, 0)) for name in FIGURES}
     patch.undo()
     return found
 
@@ -50,7 +51,7 @@ def test_lesions_are_those_of_the_blocks_that_keep_the_shape(values, mini, net):
     names = [f"layer{stage}.{block}" for stage, block in ((1, 0), (1, 1), (2, 1), (3, 1))]
     for kind in ("removed", "swapped"):
         found = lesion_errors(net, mini, names, (0, 1, 3), kind, draws=2)
-        errors = [v for k, v in values["lesions"].items() if k.startswith(f"{kind}:")]
+        errors = at(values["lesions"], lesion=kind, anew=0)
         assert errors == [lesion.error for lesion in found]
     anew = lesion_errors(net, mini, names, (3,), draws=2, recalibration=500)
     figure = FIGURES["lesions"]["… 3 removed, statistics measured anew"]
@@ -58,27 +59,36 @@ def test_lesions_are_those_of_the_blocks_that_keep_the_shape(values, mini, net):
 
 
 def test_single_lesions_say_which_block_downsamples(values, mini, net):
-    places = ["nothing", "layer1.0", "layer1.1", "layer2.0 (downsamples)", "layer2.1"]
-    places += ["layer3.0 (downsamples)", "layer3.1"]
     single = values["single lesions"]
-    assert list(single) == places
+    assert [(one["block"], one.get("stage"), one.get("downsamples")) for one in single] == [
+        (None, None, None),
+        ("layer1.0", 1, False),
+        ("layer1.1", 1, False),
+        ("layer2.0", 2, True),
+        ("layer2.1", 2, False),
+        ("layer3.0", 3, True),
+        ("layer3.1", 3, False),
+    ]
     blocks = [block.name for block in find_blocks(net, torch.zeros(1, 1, 7, 7))]
     whole, *others = (v.error for v in lesion_errors(net, mini, blocks, (0, 1), draws=6))
-    assert list(single.values()) == [whole, *others]
+    assert at(single) == [whole, *others]
 
 
 def test_costs_are_counted_from_the_whole_network():
-    single = {"nothing": 10.0, "layer1.0": 20.0, "layer1.1": 14.0, "layer2.0 (downsamples)": 40.0}
-    single |= {"layer2.1": 11.0}
+    single = [{"block": None, "value": 10.0}]
+    for stage, downsamples, error in ((1, False, 20.0), (1, False, 14.0), (2, True, 40.0)):
+        place = {"block": "one", "stage": stage, "downsamples": downsamples}
+        single.append({**place, "value": error})
+    single.append({"block": "last", "stage": 2, "downsamples": False, "value": 11.0})
     figures = [figure(single) for figure in FIGURES["single lesions"].values()]
     assert figures == [30, 5, 7]
 
 
 def test_figures_of_paths_are_weighted_means():
-    found = {}
+    found = []
     for length, (count, norm, one) in enumerate([(1, 0.5, 0.4), (2, 1.0, 0.2), (1, 0.5, 0.1)]):
-        found |= {f"paths of length {length}": count, f"norm of length {length}": norm}
-        found |= {f"norm of one of length {length}": one, f"share of length {length}": 0.1}
+        figures = {"paths": count, "norm": norm, "share": 0.1, "norm of one": one}
+        found += [{"figure": f, "length": length, "value": v} for f, v in figures.items()]
     figures = [figure(found) for figure in FIGURES["paths"].values()]
     expected = [1, (0.4 * 1 + 0.1 * 2) / 0.9, (1 + 2 * 0.5) / 2, 0.5, 0.9 / 2]
     assert figures == pytest.approx(expected)

@@ -11,28 +11,27 @@ import pytest
 import torch
 
 from resnet_lessons.data.sets.loading import load
-from resnet_lessons.lab import results, sweep
+from resnet_lessons.lab import __main__ as command
+from resnet_lessons.lab import summary, sweep
 from resnet_lessons.lab.experiments import EXPERIMENTS, Experiment, pair
-from resnet_lessons.training import Ending, History, train
+from resnet_lessons.lab.results import RunStore
+from resnet_lessons.training import train
+from resnet_lessons.training.history import Ending, History
 
 RECIPE = {"epochs": 2, "batch_size": 32, "lr": 0.01}
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
-    return tmp_path / "results"
+def store(tmp_path):
+    return RunStore(tmp_path / "results")
 
 
 def experiment(recipe=RECIPE):
     """Eight trainings that take no time."""
     return Experiment(
         data=lambda: load(device="cpu").pooled(4).take(64, 20),
-        trainings=tuple(
-            training
-            for seed in (0, 1)
-            for depth in (8, 14)
-            for training in pair(depth, seed, 2, recipe)
+        runs=tuple(
+            run for seed in (0, 1) for depth in (8, 14) for run in pair(depth, seed, 2, recipe)
         ),
         picture="depth",
         title="tiny",
@@ -40,7 +39,7 @@ def experiment(recipe=RECIPE):
 
 
 @pytest.fixture
-def tiny(folder, monkeypatch):
+def tiny(monkeypatch):
     monkeypatch.setitem(EXPERIMENTS, "tiny", experiment())
     sweep.images.cache_clear()
     yield EXPERIMENTS["tiny"]
@@ -51,40 +50,41 @@ def figures(run):
     return [replace(epoch, seconds=0.0) for epoch in run.epochs]
 
 
-def test_a_sweep_stores_every_training_once(tiny, capsys):
-    sweep.sweep("tiny")
-    runs = results.read("tiny")
-    assert {(run.net, run.depth, run.seed) for run in runs} == {
-        (net, depth, seed) for net in ("plain", "residual") for depth in (8, 14) for seed in (0, 1)
+def test_a_sweep_stores_every_training_once(tiny, store, capsys):
+    sweep.sweep("tiny", store=store)
+    runs = store.read("tiny")
+    assert {(run.kind, run.depth, run.seed) for run in runs} == {
+        (kind, depth, seed)
+        for kind in ("plain", "residual")
+        for depth in (8, 14)
+        for seed in (0, 1)
     }
     assert runs[0].origin["recipe"] == {**RECIPE, "width": 2}
     assert figures(runs[0]) != figures(runs[1]), "two seeds gave one result"
     assert "0 trainings stored, 8 to go" in capsys.readouterr().out
-    sweep.sweep("tiny")
+    sweep.sweep("tiny", store=store)
     assert "8 trainings stored, 0 to go" in capsys.readouterr().out
-    assert results.read("tiny") == runs
+    assert store.read("tiny") == runs
 
 
-def test_each_run_is_the_training_that_its_name_says(tiny):
-    sweep.sweep("tiny")
-    for run in results.read("tiny"):
+def test_each_run_is_the_training_that_its_fields_say(tiny, store):
+    sweep.sweep("tiny", store=store)
+    for run in store.read("tiny"):
         torch.manual_seed(run.seed)
-        (training,) = (one for one in tiny.trainings if one.key == (run.net, run.depth, run.seed))
-        model = training.build(1, 10)
-        assert (model.depth, model.kind) == (run.depth, run.net)
+        (planned,) = (one for one in tiny.runs if one.key == run.key)
+        model = planned.build(1, 10)
+        assert (model.depth, model.kind) == (run.depth, run.kind)
         alone = train(model, sweep.images("tiny"), **RECIPE, seed=run.seed, progress=False)
         assert figures(run) == figures(alone)
 
 
 def test_plain_and_residual_start_from_the_same_weights():
     weights = {}
-    for training in experiment().trainings:
-        torch.manual_seed(training.seed)
-        weights[training.key] = list(training.build(1, 10).parameters())
-    for net, depth, seed in weights:
-        for one, other in zip(
-            weights[net, depth, seed], weights["residual", depth, seed], strict=True
-        ):
+    for run in experiment().runs:
+        torch.manual_seed(run.seed)
+        weights[run.kind, run.depth, run.seed] = list(run.build(1, 10).parameters())
+    for (_, depth, seed), mine in weights.items():
+        for one, other in zip(mine, weights["residual", depth, seed], strict=True):
             assert torch.equal(one, other)
     assert not torch.equal(weights["plain", 8, 0][0], weights["plain", 8, 1][0])
 
@@ -104,13 +104,13 @@ def interrupt_after(epochs, monkeypatch):
     monkeypatch.setattr(sweep, "train", interrupted)
 
 
-def test_an_interrupted_sweep_goes_on_where_it_was(tiny, monkeypatch, capsys):
+def test_an_interrupted_sweep_goes_on_where_it_was(tiny, store, monkeypatch, capsys):
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="Run again to go on"):
         interrupt_after(5, patch)  # in the second epoch of the third training
-        sweep.sweep("tiny")
-    stored = results.read("tiny")
+        sweep.sweep("tiny", store=store)
+    stored = store.read("tiny")
     assert [run.label for run in stored] == ["plain-8", "residual-8"]
-    assert sweep.checkpoint("tiny", tiny.trainings[2]).exists()
+    assert sweep.checkpoint(store, "tiny", tiny.runs[2]).exists()
 
     epochs = []
     with monkeypatch.context() as patch:
@@ -121,41 +121,39 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tiny, monkeypatch, capsys):
             return history
 
         patch.setattr(sweep, "train", counted)
-        sweep.sweep("tiny")
+        sweep.sweep("tiny", store=store)
     assert epochs == [1, 2, 2, 2, 2, 2]
     assert "2 trainings stored, 6 to go" in capsys.readouterr().out
-    runs = results.read("tiny")
+    runs = store.read("tiny")
     assert len(runs) == 8 and all(run in runs for run in stored)
-    assert not any(sweep.checkpoint("tiny", t).exists() for t in tiny.trainings)
+    assert not any(sweep.checkpoint(store, "tiny", t).exists() for t in tiny.runs)
 
-    results.FOLDER = results.FOLDER.with_name("whole")  # put back with the fixture's patch
-    sweep.sweep("tiny")
-    assert list(map(figures, results.read("tiny"))) == list(map(figures, runs))
+    whole = RunStore(store.folder.parent / "whole" / "results")
+    sweep.sweep("tiny", store=whole)
+    assert list(map(figures, whole.read("tiny"))) == list(map(figures, runs))
 
 
-def test_a_training_that_fails_does_not_end_the_sweep(tiny, monkeypatch, capsys):
+def test_a_training_that_fails_does_not_end_the_sweep(tiny, store, monkeypatch, capsys):
     def failing(model, data, **options):
         if "plain-14" in options["label"]:
-            return History(options["label"], options["seed"], [], Ending.DIVERGED)
+            return History(options["label"], options["seed"], ending=Ending.DIVERGED)
         history = train(model, data, **options)
         if "residual-14" in options["label"]:
             history.ending = Ending.DIVERGED
         return history
 
     monkeypatch.setattr(sweep, "train", failing)
-    sweep.sweep("tiny")
-    runs = results.read("tiny")
+    sweep.sweep("tiny", store=store)
+    runs = store.read("tiny")
     assert len(runs) == 6
-    assert (
-        "plain-14 seed 0 is not stored: The loss of plain-14 seed 0 is no longer finite"
-        in capsys.readouterr().out
-    )
-    stopped = {run.label for run in runs if run.stopped}
-    assert stopped == {"residual-14"}, "what ended early is stored like what did not"
+    out = capsys.readouterr().out
+    assert "plain-14 seed 0 is not stored: it diverged in its first epoch" in out
+    early = {run.label for run in runs if run.ending is Ending.DIVERGED}
+    assert early == {"residual-14"}, "what ended early is stored like what did not"
 
 
-def test_what_is_left_is_told_before_and_after_each_training(tiny, capsys):
-    sweep.sweep("tiny")
+def test_what_is_left_is_told_before_and_after_each_training(tiny, store, capsys):
+    sweep.sweep("tiny", store=store)
     lines = [line for line in capsys.readouterr().out.splitlines() if "about" in line]
     assert lines[0].startswith("about ") and lines[0].endswith(" 1 at a time, on cpu")
     assert len(lines) == 9 and lines[1].startswith("plain-8 seed 0 is over; about ")
@@ -165,11 +163,11 @@ def test_what_is_left_is_corrected_by_what_was_taken(tiny, monkeypatch):
     """Four hours were predicted for four trainings; the first takes half an hour."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(sweep, "_predict", lambda training, data: 3600.0)
-    wanted = list(tiny.trainings[:4])
-    left = sweep.Left(wanted, None, workers=1)
+    monkeypatch.setattr(sweep, "_predict", lambda run, data: 3600.0)
+    wanted = list(tiny.runs[:4])
+    left = sweep.RemainingTime(wanted, None, workers=1)
     assert str(left) == "4.0 hours"
-    assert str(sweep.Left(wanted, None, workers=2)) == "2.0 hours"
+    assert str(sweep.RemainingTime(wanted, None, workers=2)) == "2.0 hours"
     now[0] = 1800.0
     left.remove(wanted[0])
     assert str(left) == "1.5 hours"
@@ -178,9 +176,9 @@ def test_what_is_left_is_corrected_by_what_was_taken(tiny, monkeypatch):
 def test_a_prediction_counts_the_steps(tiny, monkeypatch):
     monkeypatch.setattr(sweep.budget, "predict", lambda model, data, epochs, batch_size: 10.0)
     data = sweep.images("tiny")  # two batches of 32
-    training = tiny.trainings[0]
-    assert sweep._predict(training, data) == 20.0
-    assert sweep._predict(replace(training, recipe=RECIPE | {"steps": 3}), data) == 15.0
+    run = tiny.runs[0]
+    assert sweep._predict(run, data) == 20.0
+    assert sweep._predict(replace(run, recipe=RECIPE | {"steps": 3}), data) == 15.0
 
 
 def test_a_gpu_gets_several_trainings_and_a_cpu_one(monkeypatch):
@@ -198,27 +196,57 @@ def test_what_there_is_not_is_named(tiny):
         sweep.sweep("tiny", workers=0)
 
 
+# The command
+
+
+def run_command(monkeypatch, store, *arguments):
+    monkeypatch.setattr(sys, "argv", ["lab", *arguments])
+    monkeypatch.setattr(command, "store_to_write", lambda: store)
+    command.main()
+
+
+def test_the_command_trains_draws_and_tells(tiny, store, monkeypatch, capsys):
+    store.folder.mkdir()
+    readme = store.folder / "README.md"
+    readme.write_text("<!-- table of tiny --><!-- end of table -->", encoding="utf-8")
+    run_command(monkeypatch, store, "tiny")
+    table = summary.table("tiny", store)
+    assert capsys.readouterr().out.endswith(f"{table}\n")
+    assert table in readme.read_text(encoding="utf-8")
+    assert (store.folder / "tiny.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["tinny"], "invalid choice: 'tinny'"), (["tiny", "lesions"], "tiny is an experiment")],
+)
+def test_the_command_says_what_it_does_not_take(tiny, store, monkeypatch, capsys, arguments, words):
+    with pytest.raises(SystemExit):
+        run_command(monkeypatch, store, *arguments)
+    assert words in capsys.readouterr().err
+    assert not store.folder.exists()
+
+
 # Several at once: the experiment must be importable by the other processes
 
 MODULE = """
 import sys
 sys.path[:0] = [{tests!r}]
-from pathlib import Path
-from resnet_lessons import results, sweep
-from resnet_lessons.experiments import EXPERIMENTS
+from resnet_lessons.lab import sweep
+from resnet_lessons.lab.experiments import EXPERIMENTS
+from resnet_lessons.lab.results import RunStore
 from test_sweep import RECIPE, experiment
 
 EXPERIMENTS["tiny"] = experiment({recipe})
-results.FOLDER = Path({folder!r})
 if __name__ == "__main__":
-    sweep.sweep("tiny", workers=2)
+    sweep.sweep("tiny", workers=2, store=RunStore({folder!r}))
 """
 
 
-def start(folder, recipe="RECIPE"):
-    script = folder.parent / "run.py"
-    tests = os.path.dirname(os.path.dirname(__file__))
-    script.write_text(MODULE.format(tests=tests, folder=str(folder), recipe=recipe))
+def start(store, recipe="RECIPE"):
+    script = store.folder.parent / "run.py"
+    tests = os.path.dirname(__file__)
+    script.write_text(MODULE.format(tests=tests, folder=str(store.folder), recipe=recipe))
     return subprocess.Popen(
         [sys.executable, script],
         stdout=subprocess.PIPE,
@@ -229,25 +257,25 @@ def start(folder, recipe="RECIPE"):
     )
 
 
-def test_two_at_a_time_measure_what_one_does(tiny, folder):
-    process = start(folder)
+def test_two_at_a_time_measure_what_one_does(tiny, store):
+    process = start(store)
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert "2 at a time" in out and out.count("is over") == 8
-    together = results.read("tiny")
+    together = store.read("tiny")
     assert len({run.origin["processor"] for run in together}) == 1
-    results.FOLDER = folder.with_name("alone")
-    sweep.sweep("tiny")
-    for one, other in zip(results.read("tiny"), together, strict=True):
+    alone = RunStore(store.folder.parent / "alone" / "results")
+    sweep.sweep("tiny", store=alone)
+    for one, other in zip(alone.read("tiny"), together, strict=True):
         for mine, yours in zip(one.epochs, other.epochs, strict=True):
             assert mine.train_loss == pytest.approx(yours.train_loss, rel=1e-4)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a Unix terminal does")
-def test_ctrl_c_ends_all_of_them_and_loses_an_epoch_at_most(tiny, folder):
-    process = start(folder, 'RECIPE | {"epochs": 400}')
-    unfinished = folder.parent / "unfinished" / "tiny"
-    deadline = time.monotonic() + 120
+def test_ctrl_c_ends_all_of_them_and_loses_an_epoch_at_most(tiny, store):
+    process = start(store, 'RECIPE | {"epochs": 400}')
+    unfinished = store.folder.parent / "unfinished" / "tiny"
+    deadline = time.monotonic() + 400
     while len(list(unfinished.glob("*.pt"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from resnet_lessons import Bottleneck, PreActBlock, cifar_resnet, resnet50, shape_table, wide_resnet
-from resnet_lessons.lab.experiments import COSTS, EXPERIMENTS, SEEDS
+from resnet_lessons.lab.experiments import EXPERIMENTS, SEEDS
 from resnet_lessons.lab.variants import LEVELS, SETTINGS, layers_with_weights, small_variant
 from resnet_lessons.networks.hrnet import HighResolutionModule, HRNet
 from resnet_lessons.networks.preact import PreActResNet
@@ -98,14 +98,13 @@ def test_what_there_is_not_is_named(kind, level, words):
 
 
 def test_the_experiment_has_every_kind_at_every_cost_with_one_recipe():
-    trainings = EXPERIMENTS["variants-mini"].trainings
-    assert {(t.net, t.seed) for t in trainings} == {
-        (f"{kind}, {cost} million", seed) for kind in KINDS for cost in COSTS for seed in SEEDS
+    trainings = EXPERIMENTS["variants-mini"].runs
+    assert {(t.kind, t.x, t.unit, t.seed) for t in trainings} == {
+        (kind, cost, "million", seed) for kind in KINDS for cost in LEVELS for seed in SEEDS
     }
     assert len({str(sorted(t.recipe.items())) for t in trainings}) == 1
     for training in trainings:
-        kind, cost = training.net.removesuffix(" million").split(", ")
-        built, expected = training.build(1, 10), small_variant(kind, float(cost))
+        built, expected = training.build(1, 10), small_variant(training.kind, training.x)
         assert repr(built) == repr(expected)
         assert training.depth == layers_with_weights(expected)
 

@@ -36,7 +36,7 @@ from resnet_lessons.networks.res2net import Res2NetBlock
 from resnet_lessons.networks.resnet import resnet18
 from resnet_lessons.plots.style import NAMES, NEUTRAL
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training.history import Epoch, History
+from resnet_lessons.training.history import Ending, Epoch, History
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,19 @@ def epochs(*errors):
     return [Epoch(n, 0.1 / n, e / 30, e, e / 20, 2 * e, 3.0) for n, e in enumerate(errors, 1)]
 
 
-def history(label, *errors, seed=0):
-    return History(label, seed, epochs(*errors))
+def history(kind, depth, *errors, seed=0):
+    """A live training; its label is no more than a name."""
+    return History(f"{kind}-{depth}", seed, epochs(*errors), kind=kind, depth=depth)
 
 
-def run(net, depth, *errors, seed=0):
-    return Run(net, depth, seed, "mini", tuple(epochs(*errors)), {})
+def nameless(label, *errors):
+    """A live training of which nothing is known but what it is called."""
+    return History(label, 0, epochs(*errors))
+
+
+def run(kind, depth, *errors, seed=0, **number):
+    shared = {"data_set": "mini", "origin": {}, "ending": Ending.FINISHED}
+    return Run(kind=kind, depth=depth, seed=seed, epochs=tuple(epochs(*errors)), **number, **shared)
 
 
 def lines(axes):
@@ -75,13 +82,16 @@ def band(axes, number=0):
     return {x: (min(values), max(values)) for x, values in sorted(at.items())}
 
 
+PLAIN = "plain", 8
 GRADIENTS = {
-    "plain-8": [LayerGradient("conv1", 0.5, 1.0), LayerGradient("conv2", 0.25, 1.0)],
-    "residual-8": [LayerGradient(str(n), 2.0**-n, 1.0) for n in range(5)],
+    ("plain", 8): [LayerGradient("conv1", 0.5, 1.0), LayerGradient("conv2", 0.25, 1.0)],
+    ("residual", 8): [LayerGradient(str(n), 2.0**-n, 1.0) for n in range(5)],
 }
 RESPONSES = {
-    "plain-8": [LayerResponse(str(n), std, False) for n, std in enumerate((1.0, 3.0, 2.0))],
-    "residual-8": [LayerResponse(str(n), std, n % 2 == 0) for n, std in enumerate((0.2, 0.1, 0.4))],
+    ("plain", 8): [LayerResponse(str(n), std, False) for n, std in enumerate((1.0, 3.0, 2.0))],
+    ("residual", 8): [
+        LayerResponse(str(n), std, n % 2 == 0) for n, std in enumerate((0.2, 0.1, 0.4))
+    ],
 }
 DETECTED = {
     "boxes": torch.tensor([[1.0, 2.0, 5.0, 6.0]]),
@@ -89,7 +99,7 @@ DETECTED = {
     "scores": torch.tensor([0.9]),
 }
 PICTURES = {
-    "curves": lambda data: plots.curves([history("plain-8", 60, 40)], ("train_error", "lr")),
+    "curves": lambda data: plots.curves([history("plain", 8, 60, 40)], ("train_error", "lr")),
     "curves_by_kind": lambda data: plots.curves_by_kind([run("plain", 8, 60), run("res", 8, 50)]),
     "error_against_depth": lambda data: plots.error_against_depth([run("plain", 8, 50, 20)]),
     "gradient_norms": lambda data: plots.gradient_norms(GRADIENTS),
@@ -108,22 +118,26 @@ PICTURES = {
     "exchange": lambda data: plots.exchange(
         HighResolutionModule([2, 4]), [(1, 2, 8, 8), (1, 4, 4, 4)]
     ),
-    "error_against_cost": lambda data: plots.error_against_cost([run("wide, 1.2 million", 8, 9)]),
-    "error_against_images": lambda data: plots.error_against_images(
-        [run("tuned, 8 images", 14, 9)]
+    "error_against_cost": lambda data: plots.error_against_cost(
+        [run("wide", 8, 9, x=1.2, unit="million")]
     ),
-    "through_depth": lambda data: plots.through_depth({"fresh": {"plain-8": [1.0, 2.0]}}, "norm"),
-    "shattering": lambda data: plots.shattering({"plain-8": torch.randn(9, 2)}, [1, 2], 8),
+    "error_against_images": lambda data: plots.error_against_images(
+        [run("tuned", 14, 9, x=8, unit="images")]
+    ),
+    "through_depth": lambda data: plots.through_depth(
+        {"fresh": {("plain", 8): [1.0, 2.0]}}, "norm"
+    ),
+    "shattering": lambda data: plots.shattering({("plain", 8): torch.randn(9, 2)}, [1, 2], 8),
     "changes": lambda data: plots.changes([run("plain", 8, 50, 20)]),
     "heatmaps": lambda data: plots.heatmaps(data.test.images[:3], torch.rand(3, 7, 7)),
     "lesion_errors": lambda data: plots.lesion_errors(
-        {"removed": {"plain-8": [Lesion("removed", 0, (), 9.0, 1.0)]}}
+        {"removed": {("plain", 8): [Lesion("removed", 0, (), 9.0, 1.0)]}}
     ),
     "path_gradients": lambda data: plots.path_gradients(
         [LengthGradient(0, 1, 1.0, 1.0)], [PathGradient(0, (), 1.0)]
     ),
-    "loss_slices": lambda data: plots.loss_slices({"one": {"plain-8": [[2, 1, 2]]}}, (-1, 0, 1)),
-    "loss_planes": lambda data: plots.loss_planes({"plain-8": torch.rand(3, 3)}, (-1, 0, 1)),
+    "loss_slices": lambda data: plots.loss_slices({"one": {("plain", 8): [[2, 1, 2]]}}, (-1, 0, 1)),
+    "loss_planes": lambda data: plots.loss_planes({("plain", 8): torch.rand(3, 3)}, (-1, 0, 1)),
 }
 
 
@@ -171,7 +185,7 @@ def test_axes_are_labelled(mini, name):
 
 def test_a_title_is_shown(mini):
     figures = [
-        plots.curves([history("x", 1)], title="A title"),
+        plots.curves([nameless("x", 1)], title="A title"),
         plots.error_against_depth([run("plain", 8, 1)], title="A title"),
         plots.curves_by_kind([run("plain", 8, 1)], title="A title"),
         plots.layer_responses(RESPONSES, title="A title"),
@@ -190,7 +204,7 @@ def test_a_title_is_shown(mini):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_curves_draw_the_figure_asked_for(name):
-    trainings = [history("plain-8", 60, 40, 30), run("residual", 20, 50, 35)]
+    trainings = [history("plain", 8, 60, 40, 30), run("residual", 20, 50, 35)]
     (axes,) = plots.curves(trainings, (name,)).axes
     assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == NAMES[name]
     assert lines(axes) == [
@@ -202,7 +216,7 @@ def test_curves_draw_the_figure_asked_for(name):
 
 
 def test_one_panel_a_figure():
-    figure = plots.curves([history("plain-8", 60, 40)], ("test_error", "train_error", "seconds"))
+    figure = plots.curves([history("plain", 8, 60, 40)], ("test_error", "train_error", "seconds"))
     assert [axes.get_ylabel() for axes in figure.axes] == [
         "test error (%)",
         "training error (%)",
@@ -213,8 +227,8 @@ def test_one_panel_a_figure():
 
 
 def test_several_seeds_are_a_mean_and_a_band():
-    trainings = [history("plain-8", 60, 40, seed=s) for s in range(2)]
-    trainings += [history("plain-8", 90, 10, seed=2), history("residual-8", 30, 20)]
+    trainings = [history("plain", 8, 60, 40, seed=s) for s in range(2)]
+    trainings += [history("plain", 8, 90, 10, seed=2), history("residual", 8, 30, 20)]
     (axes,) = plots.curves(trainings).axes
     assert lines(axes) == [([1, 2], [70, 30]), ([1, 2], [30, 20])]
     assert len(axes.collections) == 1, "a single training has no band"
@@ -223,13 +237,14 @@ def test_several_seeds_are_a_mean_and_a_band():
 
 
 def test_a_training_without_an_epoch_is_left_out():
-    (axes,) = plots.curves([history("plain-8"), history("residual-8", 50)]).axes
+    (axes,) = plots.curves([history("plain", 8), history("residual", 8, 50)]).axes
     assert lines(axes) == [([1], [50])]
 
 
 def test_plain_and_residual_differ_and_deeper_is_darker():
-    labels = [f"{kind}-{depth}" for kind in ("plain", "residual") for depth in (8, 20, 44, 56, 110)]
-    (axes,) = plots.curves([history(label, 60, 40) for label in [*labels, "something else"]]).axes
+    pairs = [(kind, depth) for kind in ("plain", "residual") for depth in (8, 20, 44, 56, 110)]
+    trainings = [history(*pair, 60, 40) for pair in pairs]
+    (axes,) = plots.curves([*trainings, nameless("plain by name alone", 60, 40)]).axes
     *colours, other = [line.get_color() for line in axes.lines]
     plain, residual = colours[:5], colours[5:]
     assert all(red > blue for red, _, blue in plain) and len(set(other)) == 1
@@ -241,12 +256,12 @@ def test_plain_and_residual_differ_and_deeper_is_darker():
 
 def test_many_epochs_have_a_marker_every_few():
     for count, every in ((30, 1), (31, 3), (120, 10)):
-        (axes,) = plots.curves([history("plain-8", *range(count, 0, -1))]).axes
+        (axes,) = plots.curves([history("plain", 8, *range(count, 0, -1))]).axes
         assert axes.lines[0].get_markevery() == every
 
 
 def test_names_at_the_ends_do_not_overlap():
-    (axes,) = plots.curves([history(f"plain-{d}", 60, 40) for d in (8, 14, 20, 32)]).axes
+    (axes,) = plots.curves([history("plain", d, 60, 40) for d in (8, 14, 20, 32)]).axes
     heights = sorted(text.xyann[1] for text in axes.texts)
     assert len(heights) == 4
     assert min(np.diff(heights)) > 0.05 * axes.get_ylim()[1]
@@ -254,8 +269,8 @@ def test_names_at_the_ends_do_not_overlap():
 
 def test_kinds_stand_side_by_side_on_one_scale():
     trainings = [run("plain", 8, first, 40, seed=first) for first in (55, 65)]
-    trainings += [history("plain-20", 70, 30)]
-    trainings += [run("residual", 8, 50, 10), history("residual-20", 90, 20)]
+    trainings += [history("plain", 20, 70, 30)]
+    trainings += [run("residual", 8, 50, 10), history("residual", 20, 90, 20)]
     figures = ("train_error", "test_error")
     plain_train, residual_train, plain_test, residual_test = plots.curves_by_kind(trainings).axes
     for times, panels in ((1, (plain_train, residual_train)), (2, (plain_test, residual_test))):
@@ -297,7 +312,7 @@ def test_the_last_error_is_drawn_against_depth():
         run("plain", 20, 70, 36, seed=1),
         run("plain", 8, 70, 20),
         run("residual", 8, 70, 18),
-        history("residual-20 seed 0", 60, 12),
+        history("residual", 20, 60, 12),
     ]
     train, test = plots.error_against_depth(runs).axes
     for axes, times, name in ((train, 1, "training error (%)"), (test, 2, "test error (%)")):
@@ -321,13 +336,14 @@ def test_the_last_error_is_drawn_against_depth():
     assert train.get_ylim() == test.get_ylim() and train.get_ylim()[0] == 0
 
 
-def test_a_label_without_a_depth_is_named():
-    with pytest.raises(ValueError, match=r"called 'CifarResNet'.*; call it for example 'plain-20'"):
-        plots.error_against_depth([history("CifarResNet", 50)])
+def test_a_training_without_a_depth_is_named():
+    words = r"training 'CifarResNet' has the kind None and the depth None, .*; set both, .*depth=20"
+    with pytest.raises(ValueError, match=words):
+        plots.error_against_depth([nameless("CifarResNet", 50)])
 
 
 def test_a_training_that_finished_no_epoch_has_no_depth_to_draw():
-    train, _ = plots.error_against_depth([history("plain-8"), history("plain-20", 50, 40)]).axes
+    train, _ = plots.error_against_depth([history("plain", 8), history("plain", 20, 50, 40)]).axes
     assert list(train.get_xticks()) == [20]
 
 
@@ -337,7 +353,7 @@ def test_a_training_that_finished_no_epoch_has_no_depth_to_draw():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda name: plots.curves([history("plain-8", 60)], (name,)),
+        lambda name: plots.curves([history("plain", 8, 60)], (name,)),
         lambda name: plots.curves_by_kind([run("plain", 8, 60)], (name,)),
         lambda name: plots.error_against_depth([run("plain", 8, 60)], (name,)),
         lambda name: plots.LiveCurves(name),
@@ -382,7 +398,7 @@ def test_layer_responses_are_drawn_in_their_order_and_by_size():
 
 
 def test_without_a_residual_branch_no_dot_is_explained():
-    _, axes = plots.layer_responses({"plain-8": RESPONSES["plain-8"]}).axes
+    _, axes = plots.layer_responses({PLAIN: RESPONSES[PLAIN]}).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["plain-8"]
 
 
@@ -576,10 +592,10 @@ def test_trainings_share_a_live_curve(published, monkeypatch):
     drawn = []
     real = plots.curves
     monkeypatch.setattr(
-        "resnet_lessons.plots.measurements.curves",
+        "resnet_lessons.plots.histories.curves",
         lambda trainings, figures: drawn.append((list(trainings), figures)) or real(trainings),
     )
-    live, first, second = plots.LiveCurves("test_error"), history("a", 60), history("b", 50)
+    live, first, second = plots.LiveCurves("test_error"), nameless("a", 60), nameless("b", 50)
     for each in (first, first, second):
         live(each)
     assert [len(trainings) for trainings, _ in drawn] == [1, 1, 2]
@@ -589,8 +605,8 @@ def test_trainings_share_a_live_curve(published, monkeypatch):
 
 def test_two_trainings_that_measured_the_same_are_two(published):
     live = plots.LiveCurves()
-    live(history("a", 60))
-    live(history("a", 60))
+    live(nameless("a", 60))
+    live(nameless("a", 60))
     assert len(live.histories) == 2
 
 
@@ -618,7 +634,8 @@ history = train(cifar_resnet(8, width=2, in_channels=1), data, 3, batch_size=64)
 def test_trainings_that_are_neither_plain_nor_residual_are_told_apart():
     """By colour and, for grey print, by marker; one alone stays grey."""
     epochs = [Epoch(1, 0.1, 2.0, 80.0, 1.9, 75.0, 3.0), Epoch(2, 0.1, 1.5, 60.0, 1.4, 55.0, 3.5)]
-    trainings = [History(label, 0, epochs) for label in ("first", "+ second", "plain-8")]
+    trainings = [History(label, 0, epochs) for label in ("first", "+ second")]
+    trainings.append(History("plain-8", 0, epochs, kind="plain", depth=8))
     lines = plots.curves(trainings).axes[0].lines
     assert len({line.get_color() for line in lines}) == 3
     assert lines[0].get_marker() != lines[1].get_marker()

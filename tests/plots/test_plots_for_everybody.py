@@ -26,19 +26,23 @@ from resnet_lessons.networks.res2net import Res2NetBlock
 from resnet_lessons.networks.resnet import resnet18
 from resnet_lessons.plots.style import contrast, ink
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training.history import Epoch
+from resnet_lessons.training.history import Ending, Epoch
 from resnet_lessons.widgets.lesions import _picture
 
 PAIR = ("plain-8", "residual-8")
+NETWORKS = (("plain", 8), ("residual", 8))
 
 
-def runs(*labels):
+def runs(*kinds, **number):
     epochs = tuple(Epoch(n, 0.1, 2 / n, 60 / n, 2 / n, 70 / n, 3.0) for n in range(1, 41))
-    return [Run(label, 8, seed, "mini", epochs, {}) for label in labels for seed in (0, 1)]
+    shared = {"data_set": "mini", "epochs": epochs, "origin": {}, "ending": Ending.FINISHED}
+    return [
+        Run(kind=kind, depth=8, seed=seed, **number, **shared) for kind in kinds for seed in (0, 1)
+    ]
 
 
 def both(values):
-    return {label: values for label in PAIR}
+    return {network: values for network in NETWORKS}
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +56,10 @@ PICTURES = {
     "curves_by_kind": lambda _: plots.curves_by_kind(runs("plain", "residual")),
     "error_against_depth": lambda _: plots.error_against_depth(runs("plain", "residual")),
     "error_against_cost": lambda _: plots.error_against_cost(
-        [run for n in ("residual", "wide", "HRNet") for run in runs(f"{n}, 1.2 million")]
+        runs("residual", "wide", "HRNet", x=1.2, unit="million")
     ),
     "error_against_images": lambda _: plots.error_against_images(
-        [run for n in ("tuned", "fresh") for run in runs(f"{n}, 8 images")]
+        runs("tuned", "fresh", x=8, unit="images")
     ),
     "changes": lambda _: plots.changes(runs("plain", "residual")),
     "gradient_norms": lambda _: plots.gradient_norms(both([LayerGradient("a", 0.5, 1.0)] * 3)),
@@ -63,7 +67,7 @@ PICTURES = {
     "block_by_block": lambda _: plots.block_by_block({"norm": both([1, 2])}),
     "through_depth": lambda _: plots.through_depth({"fresh": both([1.0, 2.0])}, "norm"),
     "shattering": lambda _: plots.shattering(
-        {f"{kind}-{n}": torch.randn(9, 2) for kind in ("plain", "residual") for n in (8, 20)},
+        {(kind, n): torch.randn(9, 2) for kind in ("plain", "residual") for n in (8, 20)},
         [1, 2],
         8,
     ),

@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgba
 from resnet_lessons import plots
 from resnet_lessons.lab.results import Run
 from resnet_lessons.measure import autocorrelation, brown_noise, white_noise
-from resnet_lessons.plots.style import NAMES, colour_of
-from resnet_lessons.training.history import Epoch, History
+from resnet_lessons.plots.style import NAMES, colour_of, name_of
+from resnet_lessons.training.history import Ending, Epoch, History
 
 
 def drawn(axes):
@@ -20,8 +20,8 @@ def drawn(axes):
 
 
 MEASURED = {
-    "fresh": {"plain-20": [4.0, 2.0, 1.0], "residual-44": [1.0, 0.5]},
-    "trained": {"plain-20": [9.0]},
+    "fresh": {("plain", 20): [4.0, 2.0, 1.0], ("residual", 44): [1.0, 0.5]},
+    "trained": {("plain", 20): [9.0]},
 }
 
 
@@ -37,8 +37,9 @@ def test_values_run_from_the_first_layer_to_the_last(logarithmic):
     assert [*lines["plain-20"].get_ydata()] == [4, 2, 1]
     assert [*lines["residual-44"].get_xdata()] == [0, 1]
     assert lines["plain-20"].get_linestyle() != lines["residual-44"].get_linestyle()
-    for label, line in lines.items():
-        assert to_rgba(line.get_color()) == to_rgba(colour_of(label))
+    for network in MEASURED["fresh"]:
+        line = lines[name_of(network)]
+        assert to_rgba(line.get_color()) == to_rgba(colour_of(network))
     assert [*drawn(trained)["plain-20"].get_ydata()] == [9]
     assert (fresh.get_yscale() == "log") == logarithmic
     assert logarithmic or fresh.get_ylim()[0] == 0
@@ -47,7 +48,7 @@ def test_values_run_from_the_first_layer_to_the_last(logarithmic):
 
 
 def test_a_network_in_a_later_panel_alone_is_in_the_legend_too():
-    measured = {"fresh": {"plain-8": [1.0, 2.0]}, "trained": {"residual-8": [1.0, 2.0]}}
+    measured = {"fresh": {("plain", 8): [1.0, 2.0]}, "trained": {("residual", 8): [1.0, 2.0]}}
     (legend,) = plots.through_depth(measured, "norm").legends
     assert [text.get_text() for text in legend.get_texts()] == ["plain-8", "residual-8"]
 
@@ -58,8 +59,9 @@ LAGS = (1, 3, 10)
 def walks():
     generator = torch.Generator().manual_seed(0)
     steps = {label: torch.randn(30, 1, 2, 2, generator=generator) for label in "abc"}
-    found = {"plain-8": steps["a"], "plain-20": steps["b"], "residual-20": steps["c"].cumsum(0)}
-    found["plain-20"][:, 0, 1, 0] *= 7  # the pixel with the most to show
+    found = {("plain", 8): steps["a"], ("plain", 20): steps["b"]}
+    found["residual", 20] = steps["c"].cumsum(0)
+    found["plain", 20][:, 0, 1, 0] *= 7  # the pixel with the most to show
     return found
 
 
@@ -70,21 +72,23 @@ def test_gradients_are_shown_above_and_their_autocorrelation_below():
     assert figure.get_suptitle() == "A title"
     assert plain.get_title().startswith("plain-20") and "residual-20" in residual.get_title()
     (line,) = plain.lines
-    pixel = series["plain-20"][:, 0, 1, 0].double()
+    pixel = series["plain", 20][:, 0, 1, 0].double()
     assert line.get_ydata() == pytest.approx(((pixel - pixel.mean()) / pixel.std()).numpy())
     lines = drawn(below_plain)
     assert list(lines) == ["plain-8", "plain-20", "brown noise", "white noise"]
     assert list(drawn(below_residual)) == ["residual-20", "brown noise", "white noise"]
-    for label in ("plain-8", "plain-20"):
-        assert [*lines[label].get_xdata()] == list(LAGS)
-        assert [*lines[label].get_ydata()] == autocorrelation(series[label], LAGS)
+    for depth in (8, 20):
+        line = lines[f"plain-{depth}"]
+        assert [*line.get_xdata()] == list(LAGS)
+        assert [*line.get_ydata()] == autocorrelation(series["plain", depth], LAGS)
     assert [*lines["white noise"].get_ydata()] == white_noise(30, LAGS)
     assert [*lines["brown noise"].get_ydata()] == brown_noise(30, LAGS)
 
 
-def run(net, depth, train, test, seed=0):
+def run(kind, depth, train, test, seed=0):
     epochs = (Epoch(1, 0.1, 1.0, 99, 1.0, 99, 1.0), Epoch(2, 0.1, 1.0, train, 1.0, test, 1.0))
-    return Run(net, depth, seed, "mini", epochs, {})
+    shared = {"data_set": "mini", "origin": {}, "ending": Ending.FINISHED}
+    return Run(kind=kind, depth=depth, seed=seed, epochs=epochs, **shared)
 
 
 def test_each_change_is_a_row_of_its_trainings():

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgba
 
 from resnet_lessons import plots
 from resnet_lessons.measure import LengthGradient, Lesion, PathGradient
-from resnet_lessons.plots.style import colour_of
+from resnet_lessons.plots.style import colour_of, name_of
 
 
 def lesion(count, error, kind="removed"):
@@ -20,10 +20,10 @@ def lesion(count, error, kind="removed"):
 
 LESIONS = {
     "removed": {
-        "plain-20": [lesion(2, 80), lesion(0, 10), lesion(2, 90)],
-        "residual-20": [lesion(0, 8), lesion(2, 12), lesion(2, 30)],
+        ("plain", 20): [lesion(2, 80), lesion(0, 10), lesion(2, 90)],
+        ("residual", 20): [lesion(0, 8), lesion(2, 12), lesion(2, 30)],
     },
-    "in another order": {"residual-20": [lesion(0, 8, "swapped"), lesion(1, 9, "swapped")]},
+    "in another order": {("residual", 20): [lesion(0, 8, "swapped"), lesion(1, 9, "swapped")]},
 }
 
 
@@ -44,8 +44,8 @@ def test_errors_are_drawn_against_the_size_of_the_lesion():
     assert [*drawn["plain-20"].get_ydata()] == [10, 85]
     assert [*drawn["residual-20"].get_ydata()] == [8, 21]
     assert [*lines(swapped)["residual-20"].get_xdata()] == [0, 1]
-    for label, line in drawn.items():
-        assert line.get_color() == colour_of(label)
+    for network in LESIONS["removed"]:
+        assert drawn[name_of(network)].get_color() == colour_of(network)
     assert drawn["plain-20"].get_linestyle() != drawn["residual-20"].get_linestyle()
     assert drawn["plain-20"].get_marker() != drawn["residual-20"].get_marker()
     for band, (low, high) in zip(removed.collections, ((80, 90), (12, 30)), strict=True):
@@ -94,8 +94,8 @@ def test_the_exact_sum_needs_no_single_paths():
 
 AT = [-1.0, 0.0, 1.0]
 SLICES = {
-    "one": {"plain-44": [[4, 1, 9], [5, 1, 2000]], "residual-44": [[2, 0.5, 3]]},
-    "two": {"plain-44": [[3, 1, 3]]},
+    "one": {("plain", 44): [[4, 1, 9], [5, 1, 2000]], ("residual", 44): [[2, 0.5, 3]]},
+    "two": {("plain", 44): [[3, 1, 3]]},
 }
 
 
@@ -108,7 +108,7 @@ def test_each_slice_is_a_line_in_the_colour_of_its_network():
     assert [[*line.get_ydata()] for line in one.lines] == [[4, 1, 9], [5, 1, 2000], [2, 0.5, 3]]
     assert all([*line.get_xdata()] == AT for line in one.lines)
     colours = [to_rgba(line.get_color()) for line in one.lines]
-    expected = [to_rgba(colour_of(f"{kind}-44")) for kind in ("plain", "plain", "residual")]
+    expected = [to_rgba(colour_of((kind, 44))) for kind in ("plain", "plain", "residual")]
     assert colours == expected
     assert [text.get_text() for text in one.get_legend().get_texts()] == ["plain-44", "residual-44"]
     (axes, _) = plots.loss_slices(SLICES, AT).axes
@@ -116,15 +116,15 @@ def test_each_slice_is_a_line_in_the_colour_of_its_network():
 
 
 PLANES = {
-    "plain-44": torch.tensor([[8.0, 4.0, 8.0], [4.0, 1.0, 16.0], [8.0, 4.0, 8.0]]),
-    "residual-44": torch.tensor([[2.0, 1.0, 2.0], [1.0, 0.5, 1.0], [2.0, 1.0, 2.0]]),
+    ("plain", 44): torch.tensor([[8.0, 4.0, 8.0], [4.0, 1.0, 16.0], [8.0, 4.0, 8.0]]),
+    ("residual", 44): torch.tensor([[2.0, 1.0, 2.0], [1.0, 0.5, 1.0], [2.0, 1.0, 2.0]]),
 }
 
 
 def test_planes_share_their_contours_and_mark_the_weights():
     figure = plots.loss_planes(PLANES, AT, "A title", top=4.0)
     plain, residual, bar = figure.axes
-    assert [plain.get_title(), residual.get_title()] == list(PLANES)
+    assert [plain.get_title(), residual.get_title()] == list(map(name_of, PLANES))
     assert bar.get_ylabel() == "loss"
     for axes in (plain, residual):
         filled = axes.collections[0]
@@ -140,6 +140,6 @@ def test_planes_share_their_contours_and_mark_the_weights():
 def test_the_second_direction_goes_upwards():
     """The loss of row i lies at the height at[i], that of column j at the place at[j]."""
     plane = torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [9.0, 1.0, 1.0]])
-    axes = plots.loss_planes({"plain-44": plane}, AT).axes[0]
+    axes = plots.loss_planes({("plain", 44): plane}, AT).axes[0]
     points = np.concatenate([path.vertices for path in axes.collections[1].get_paths()])
     assert len(points) and (points[:, 0] <= 0).all() and (points[:, 1] >= 0).all()

@@ -12,23 +12,24 @@ from resnet_lessons.lab.results import Run
 from resnet_lessons.networks.hrnet import HighResolutionModule
 from resnet_lessons.networks.res2net import Res2NetBlock
 from resnet_lessons.plots.style import NAMES, RESIDUAL
-from resnet_lessons.training.history import Epoch, History
+from resnet_lessons.training.history import Ending, Epoch, History
 
 
-def run(net, *errors, seed=0):
+def run(kind, x, *errors, seed=0):
     epochs = tuple(Epoch(n, 0.1, 1.0, e / 2, 1.0, e, 1.0) for n, e in enumerate(errors, 1))
-    return Run(net, 14, seed, "mini", epochs, {})
+    shared = {"data_set": "mini", "origin": {}, "ending": Ending.FINISHED}
+    return Run(kind=kind, depth=14, seed=seed, x=x, unit="million", epochs=epochs, **shared)
 
 
 # Error against cost
 
 RUNS = [
-    run("HRNet, 4.0 million", 90, 8),
-    run("HRNet, 1.2 million", 90, 12),
-    run("HRNet, 1.2 million", 90, 16, seed=1),
-    run("residual, 1.2 million", 90, 20),
-    History("residual, 4 million", 0, list(run("", 90, 10).epochs)),
-    run("wide, 1.2 million"),
+    run("HRNet", 4.0, 90, 8),
+    run("HRNet", 1.2, 90, 12),
+    run("HRNet", 1.2, 90, 16, seed=1),
+    run("residual", 1.2, 90, 20),
+    History("called as one likes", 0, list(run("", 0, 90, 10).epochs), kind="residual", x=4),
+    run("wide", 1.2),
 ]
 
 
@@ -69,19 +70,21 @@ def test_kinds_of_one_cost_stand_apart_and_near_it():
 
 
 def test_seven_kinds_look_different_and_the_residual_one_is_blue():
-    runs = [run(f"{kind}, 1 million", 9) for kind in ("a", "b", "c", "residual", "d", "e", "f")]
-    (axes,) = plots.error_against_cost(runs, ("test_error",)).axes
+    runs = [run(kind, 1, 9) for kind in ("a", "b", "c", "residual", "d", "e", "f")]
+    (axes,) = plots.error_against_cost(runs[::-1], ("test_error",)).axes
     named = [line for line in axes.lines if line.get_label()[0] != "_"]
     assert len({line.get_marker() for line in named}) == len(named) == 7
     assert len({line.get_color() for line in named}) == 7
-    assert named[0].get_label() == "residual" and named[0].get_color() == RESIDUAL
+    assert [line.get_label() for line in named] == ["residual", *"abcdef"]
+    assert named[0].get_color() == RESIDUAL
 
 
-@pytest.mark.parametrize("label", ["HRNet", "HRNet, cheap", "1.2 million", "HRNet, 1.2.3 million"])
-def test_a_name_without_a_cost_is_named(label):
-    words = f"called '{label}', but the number of its multiply-adds .*; call it for example 'HRNet"
+@pytest.mark.parametrize("draw", [plots.error_against_cost, plots.error_against_images])
+@pytest.mark.parametrize(("kind", "x"), [("HRNet", None), (None, 1.2)])
+def test_a_training_without_a_number_is_named(draw, kind, x):
+    words = f"'HRNet, 1.2 million' has the kind {kind!r} and the x {x!r}, .*; set both, .*x=20"
     with pytest.raises(ValueError, match=words):
-        plots.error_against_cost([run(label, 5)])
+        draw([History("HRNet, 1.2 million", 0, list(run("", 0, 5).epochs), kind=kind, x=x)])
 
 
 def test_a_figure_that_there_is_not_is_named():

@@ -23,15 +23,16 @@ from resnet_lessons.networks.resnet import resnet18
 from resnet_lessons.plots.describe import MOST_LETTERS, describe
 from resnet_lessons.plots.style import new_figure
 from resnet_lessons.shapes import shape_table
-from resnet_lessons.training.history import Epoch
+from resnet_lessons.training.history import Ending, Epoch
 
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 TEXTS = [ROOT / "README.md", ROOT / "INSTRUCTORS.md", *ROOT.glob("source/**/*.md")]
 
 
-def run(net, *errors):
+def run(kind, *errors):
     epochs = tuple(Epoch(n, 0.1, 1.0, e, 1.0, 2 * e, 3.0) for n, e in enumerate(errors, 1))
-    return Run(net, 8, 0, "mini", epochs, {})
+    shared = {"data_set": "mini", "origin": {}, "ending": Ending.FINISHED}
+    return Run(kind=kind, depth=8, seed=0, epochs=epochs, **shared)
 
 
 def test_curves_are_said_with_their_ends():

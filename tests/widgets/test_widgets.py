@@ -30,15 +30,15 @@ SOME = resnet_lessons.load(device="cpu").pooled(4).take(test=60)
 def two_nets():
     """A plain and a residual network of 14 layers, not trained."""
     torch.manual_seed(0)
-    kinds = {"plain-14": False, "residual-14": True}
-    return {name: cifar_resnet(14, kind, width=4, in_channels=1) for name, kind in kinds.items()}
+    kinds = ("plain", "residual")
+    return {(kind, 14): cifar_resnet(14, kind == "residual", 4, in_channels=1) for kind in kinds}
 
 
 MAKERS = {
     "block": widgets.block,
     "convolution": widgets.convolution,
     "depth": widgets.depth,
-    "inside": lambda: widgets.inside(two_nets()["residual-14"], SOME),
+    "inside": lambda: widgets.inside(two_nets()["residual", 14], SOME),
     "lesions": lambda: widgets.lesions(two_nets(), SOME),
     "network": widgets.network,
     "training": lambda: widgets.training(SOME, 8, 2, width=4).advance(2),
@@ -192,7 +192,7 @@ def test_the_gap_is_that_of_the_stored_runs():
     for column, figure in (("train_error", "training error"), ("test_error", "test error")):
         explorer.controls["figure"].value = figure
         means = [
-            sum(getattr(run.epochs[-1], column) for run in runs if run.net == kind) / 3
+            sum(getattr(run.epochs[-1], column) for run in runs if run.kind == kind) / 3
             for kind in ("plain", "residual")
         ]
         (text,) = explorer.shown.text
@@ -313,10 +313,10 @@ def test_blocks_that_are_off_are_removed_from_every_network():
     assert explorer.controls["off"].options == names
     assert explorer.shown.text[0] == "Left out: nothing. Guessing has an error of 90 %."
     explorer.controls["off"].value = ("layer1.1", "layer3.1")
-    for line, (name, net) in zip(explorer.shown.text[1:], two_nets().items(), strict=True):
+    for line, ((kind, depth), net) in zip(explorer.shown.text[1:], two_nets().items(), strict=True):
         whole = evaluate(net, SOME).error
         error = evaluate(removed(net, ["layer1.1", "layer3.1"]), SOME).error
-        assert line == f"{name}: test error {error:.1f} %, {error - whole:+.1f} points."
+        assert line == f"{kind}-{depth}: test error {error:.1f} %, {error - whole:+.1f} points."
     bars = [bar.get_width() for bar in explorer.shown.picture.axes[0].patches]
     assert [f"{bar:.1f}" for bar in bars] == [
         re.search(r"error (\S+) %", line)[1] for line in explorer.shown.text[1:]

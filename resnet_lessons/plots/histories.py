@@ -1,27 +1,25 @@
-"""Pictures of what trainings measured: curves, and errors against depth."""
+"""Curves: what trainings measured, epoch by epoch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from resnet_lessons._arguments import one_of, real_number
-from resnet_lessons.lab import Run
 from resnet_lessons.plots.style import (
+    COLOURS,
     MARKERS,
     NAMES,
-    NEUTRAL,
     OTHERS,
+    Trained,
     colour_of,
-    dashes_of,
-    depth_of,
     from_zero,
     ink,
     marker_of,
     new_figure,
     spread,
+    whole_numbers,
 )
 from resnet_lessons.training import History
 
@@ -30,7 +28,7 @@ End = tuple[float, int, str, tuple[float, ...]]
 
 
 def curves(
-    trainings: Sequence[History | Run], figures: Sequence[str] = ("train_error",), title: str = ""
+    trainings: Sequence[Trained], figures: Sequence[str] = ("train_error",), title: str = ""
 ) -> Figure:
     """What was measured against the epoch: a panel a figure, a line a label.
 
@@ -43,7 +41,8 @@ def curves(
     """
     for name in figures:
         one_of("figures", name, NAMES)
-    drawing, axes = new_figure(len(figures), width=6.0 if len(figures) == 1 else 9.0)
+    width = 6.0 if len(figures) == 1 else 9.0
+    drawing, axes = new_figure(len(figures), width=width, title=title)
     ends = [
         _draw_curves(panel, trainings, name) for panel, name in zip(axes[0], figures, strict=True)
     ]
@@ -52,7 +51,6 @@ def curves(
     for panel, labels in zip(axes[0], ends, strict=True):
         from_zero([panel])
         _label_ends(panel, labels)
-    drawing.suptitle(title, fontsize=11)
     return drawing
 
 
@@ -86,15 +84,14 @@ class LiveCurves:
 
 
 def curves_by_kind(
-    trainings: Sequence[History | Run],
+    trainings: Sequence[Trained],
     figures: Sequence[str] = ("train_error", "test_error"),
     title: str = "",
     top: float | None = None,
 ) -> Figure:
     """`curves` with a panel a kind of network: plain left and residual right, on one scale.
 
-    The kind is what stands before the depth in a label such as "plain-20". He et al. 2015
-    (arXiv:1512.03385, Fig. 6) compare their networks like this.
+    He et al. 2015 (arXiv:1512.03385, Fig. 6) compare their networks like this.
 
     Args:
         trainings: histories, or stored runs; those with one label become a mean and a band.
@@ -109,98 +106,38 @@ def curves_by_kind(
         one_of("figures", name, NAMES)
     if top is not None:
         real_number("top", top, above=True)
-    kinds: dict[str, list[History | Run]] = {}
+    kinds: dict[str | None, list[Trained]] = {}
     for training in trainings:
-        kinds.setdefault(training.label.split("-")[0], []).append(training)
-    drawing, axes = new_figure(len(kinds), len(figures), 9.0, 0.6 + 2.7 * len(figures))
+        kinds.setdefault(training.kind, []).append(training)
+    height = 0.6 + 2.7 * len(figures)
+    drawing, axes = new_figure(len(kinds), len(figures), 9.0, height, title)
     for row, name in zip(axes, figures, strict=True):
         drawn = zip(row, kinds.values(), strict=True)
         ends = [_draw_curves(panel, group, name) for panel, group in drawn]
         from_zero(list(row), top)
         for panel, labels in zip(row, ends, strict=True):
             _label_ends(panel, labels)
-    drawing.suptitle(title, fontsize=11)
     return drawing
 
 
-def error_against_depth(
-    runs: Sequence[Run | History],
-    figures: Sequence[str] = ("train_error", "test_error"),
-    title: str = "",
-) -> Figure:
-    """The error of the last epoch against depth: a dot a training, a line through the means.
-
-    Args:
-        runs: stored runs, or histories whose labels are a kind and a depth, such as "plain-20".
-        figures: columns of `Epoch`, a panel each, all on one scale.
-
-    Raises:
-        ValueError: an `Epoch` has no such figure, or a label has no depth.
-    """
-    for name in figures:
-        one_of("figures", name, NAMES)
-    kinds: dict[str, dict[int, list[Run | History]]] = {}
-    for run in runs:
-        if not run.epochs:
-            continue
-        kind, depth = run.label.split("-")[0], depth_of(run.label)
-        if depth is None:
-            raise ValueError(
-                f"a training is called {run.label!r}, but its depth is read from its name; "
-                "call it for example 'plain-20'."
-            )
-        kinds.setdefault(kind, {}).setdefault(depth, []).append(run)
-
-    drawing, axes = new_figure(len(figures), width=4.5 * len(figures) + 0.5)
-    for panel, name in zip(axes[0], figures, strict=True):
-        for kind, by_depth in kinds.items():
-            errors = {
-                depth: [getattr(run.epochs[-1], name) for run in by_depth[depth]]
-                for depth in sorted(by_depth)
-            }
-            _draw_against_depth(panel, kind, errors)
-        panel.set(xlabel="depth (layers)", ylabel=NAMES[name])
-        panel.set_xticks(sorted({depth for by_depth in kinds.values() for depth in by_depth}))
-        panel.legend(frameon=False, loc="upper left")
-    from_zero(list(axes[0]))
-    drawing.suptitle(title, fontsize=11)
-    return drawing
-
-
-def _draw_against_depth(axes: Axes, kind: str, errors: Mapping[int, Sequence[float]]) -> None:
-    """One kind of network: its trainings as dots, their mean as a line, their range as a band."""
-    depths, colour = list(errors), colour_of(kind)
-    means = [sum(values) / len(values) for values in errors.values()]
-    marker, dashes = marker_of(kind), dashes_of(kind)
-    axes.fill_between(
-        depths,
-        [min(values) for values in errors.values()],
-        [max(values) for values in errors.values()],
-        color=colour,
-        alpha=0.18,
-        linewidth=0,
-    )
-    axes.plot(depths, means, dashes, color=colour, marker=marker, markersize=5, label=kind)
-    for depth, values in errors.items():
-        axes.plot([depth] * len(values), values, ".", color="black", markersize=3)
-
-
-def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) -> list[End]:
+def _draw_curves(axes: Axes, trainings: Iterable[Trained], figure: str) -> list[End]:
     """One line a label, a band where several trainings share it; return where each line ends."""
     by_label: dict[str, list[list[float]]] = {}
+    networks = {}
     for training in trainings:
         column = [getattr(epoch, figure) for epoch in training.epochs]
         if column:
             by_label.setdefault(training.label, []).append(column)
+            networks.setdefault(training.label, (training.kind, training.depth))
     dashes = "--" if figure.startswith("test") else "-"
     ends = []
-    others = [label for label in by_label if colour_of(label) == to_rgb(NEUTRAL)]
+    others = [label for label in by_label if networks[label][0] not in COLOURS]
     for label, columns in by_label.items():
         epochs = range(1, min(map(len, columns)) + 1)
         low, high, mean = zip(
             *((min(c), max(c), sum(c) / len(c)) for c in zip(*columns, strict=False)), strict=True
         )
-        colour, marker = colour_of(label), marker_of(label)
+        colour, marker = colour_of(networks[label]), marker_of(networks[label])
         if len(others) > 1 and label in others:
             place = others.index(label) % len(OTHERS)
             colour, marker = to_rgb(OTHERS[place]), MARKERS[place]
@@ -215,7 +152,7 @@ def _draw_curves(axes: Axes, trainings: Iterable[History | Run], figure: str) ->
         if len(columns) > 1:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
         ends.append((mean[-1], epochs[-1], label, colour))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    whole_numbers(axes)
     axes.set(xlabel="epoch", ylabel=NAMES[figure])
     return ends
 
