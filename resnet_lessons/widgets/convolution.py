@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from resnet_lessons._arguments import whole_number
-from resnet_lessons.plots.style import NEUTRAL, PLAIN, RESIDUAL, new_figure
+from resnet_lessons.plots import style
 from resnet_lessons.widgets.explorer import Explorer, Shown, slider
 
 PIXEL = "#E8E8E8"
@@ -77,18 +77,18 @@ def answer(size: int, kernel: int, stride: int, padding: int, dilation: int, pix
 
 def _picture(size: int, padding: int, out: int, seen: list[int], pixel: int = 0) -> Figure:
     """The padded input with what the pixel sees, and the output with the pixel."""
-    drawing, axes = new_figure(2, width=7.0, height=3.0)
+    drawing, axes = style.new_figure(2, width=7.0, height=3.0)
     padded = size + 2 * padding
     colours = np.ones((padded, padded, 3))  # padding is white
     colours[padding : padding + size, padding : padding + size] = to_rgb(PIXEL)
-    colours[np.ix_(seen, seen)] = to_rgb(RESIDUAL)
+    colours[np.ix_(seen, seen)] = to_rgb(style.RESIDUAL)
     around = f", padding {padding}" if padding else ""
     _grid(axes[0, 0], colours, f"input {size}×{size}{around}")
     edges = {"edgecolor": "black", "linewidth": 1.6, "fill": False}
     axes[0, 0].add_patch(Rectangle((padding - 0.5, padding - 0.5), size, size, **edges))
     colours = np.tile(to_rgb(PIXEL), (out, out, 1))
     if out:
-        colours[pixel - 1, pixel - 1] = to_rgb(PLAIN)
+        colours[pixel - 1, pixel - 1] = to_rgb(style.PLAIN)
     _grid(axes[0, 1], colours, f"output {out}×{out}" if out else "no output")
     return drawing
 
@@ -101,6 +101,10 @@ def _grid(axes: Axes, colours: np.ndarray, title: str) -> None:
     if side:
         axes.imshow(colours, interpolation="nearest")
         lines = np.arange(side + 1) - 0.5
-        thin = {"color": NEUTRAL, "linewidth": 0.6, "clip_on": False}  # the last one is on the edge
+        thin = {
+            "color": style.NEUTRAL,
+            "linewidth": 0.6,
+            "clip_on": False,
+        }  # the last one is on the edge
         axes.vlines(lines, -0.5, side - 0.5, **thin)
         axes.hlines(lines, -0.5, side - 0.5, **thin)

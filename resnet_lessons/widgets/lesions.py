@@ -7,13 +7,13 @@ from torch import nn
 
 from resnet_lessons.data import Dataset
 from resnet_lessons.measure import find_blocks, removed
-from resnet_lessons.plots.style import Network, colour_of, name_of, new_figure
+from resnet_lessons.plots import style
 from resnet_lessons.training import evaluate
 from resnet_lessons.widgets.explorer import Explorer, Shown, Ticks
 
 
 def lesions(
-    nets: Mapping[Network, nn.Module], data: Dataset, off: tuple[str, ...] = ()
+    nets: Mapping[style.Network, nn.Module], data: Dataset, off: tuple[str, ...] = ()
 ) -> Explorer:
     """Tick blocks that are left out; see each network's test error.
 
@@ -49,9 +49,9 @@ def lesions(
 
 
 def answer(
-    nets: Mapping[Network, nn.Module],
+    nets: Mapping[style.Network, nn.Module],
     data: Dataset,
-    whole: Mapping[Network, float],
+    whole: Mapping[style.Network, float],
     off: tuple[str, ...],
 ) -> Shown:
     """What the explorer shows; `whole` are the errors of the networks as they are, in percent."""
@@ -61,23 +61,23 @@ def answer(
     guessing = 100 * (1 - 1 / data.num_classes)
     lines = [f"Left out: {', '.join(off) or 'nothing'}. Guessing has an error of {guessing:.0f} %."]
     lines += [
-        f"{name_of(net)}: test error {errors[net]:.1f} %, {errors[net] - whole[net]:+.1f} points."
+        f"{style.name_of(net)}: test error {errors[net]:.1f} %, {errors[net] - whole[net]:+.1f} points."
         for net in nets
     ]
     return Shown(tuple(lines), _picture(errors, whole, guessing))
 
 
 def _picture(
-    errors: Mapping[Network, float], whole: Mapping[Network, float], guessing: float
+    errors: Mapping[style.Network, float], whole: Mapping[style.Network, float], guessing: float
 ) -> Figure:
     """A bar a network, a line where it stood whole, and one where guessing stands."""
-    drawing, axes = new_figure(width=6.0, height=0.9 + 0.5 * len(errors))
+    drawing, axes = style.new_figure(width=6.0, height=0.9 + 0.5 * len(errors))
     panel = axes[0, 0]
     for place, (network, error) in enumerate(errors.items()):
-        panel.barh(place, error, color=colour_of(network), height=0.6)
+        panel.barh(place, error, color=style.colour_of(network), height=0.6)
         panel.plot([whole[network]] * 2, [place - 0.4, place + 0.4], color="black")
     panel.axvline(guessing, color="black", linestyle=":")
-    panel.set_yticks(range(len(errors)), list(map(name_of, errors)))
+    panel.set_yticks(range(len(errors)), list(map(style.name_of, errors)))
     panel.invert_yaxis()
     panel.set(xlim=(0, 100), xlabel="test error (%); black: whole, dotted: guessing")
     return drawing
