@@ -101,10 +101,7 @@ def _grid(axes: Axes, colours: np.ndarray, title: str) -> None:
     if side:
         axes.imshow(colours, interpolation="nearest")
         lines = np.arange(side + 1) - 0.5
-        thin = {
-            "color": style.NEUTRAL,
-            "linewidth": 0.6,
-            "clip_on": False,
-        }  # the last one is on the edge
+        # Not clipped, for the last one is on the edge.
+        thin = {"color": style.NEUTRAL, "linewidth": 0.6, "clip_on": False}
         axes.vlines(lines, -0.5, side - 0.5, **thin)
         axes.hlines(lines, -0.5, side - 0.5, **thin)

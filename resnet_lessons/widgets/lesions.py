@@ -61,8 +61,8 @@ def answer(
     guessing = 100 * (1 - 1 / data.num_classes)
     lines = [f"Left out: {', '.join(off) or 'nothing'}. Guessing has an error of {guessing:.0f} %."]
     lines += [
-        f"{style.name_of(net)}: test error {errors[net]:.1f} %, {errors[net] - whole[net]:+.1f} points."
-        for net in nets
+        f"{style.name_of(net)}: test error {error:.1f} %, {error - whole[net]:+.1f} points."
+        for net, error in errors.items()
     ]
     return Shown(tuple(lines), _picture(errors, whole, guessing))
 
