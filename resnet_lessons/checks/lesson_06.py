@@ -85,21 +85,17 @@ def of_any_size() -> list[Call]:
     return calls
 
 
-def last_ones(runs: list[list[float]]) -> list[float]:
-    return [run[-1] for run in runs]
-
-
 def asked_for(line: dict, net: str, depth: int) -> bool:
     return line["net"] == net and line["depth"] == depth
 
 
 def summary(
-    center: Callable = lambda runs: mean(last_ones(runs)),
-    low: Callable = lambda runs: min(last_ones(runs)),
-    high: Callable = lambda runs: max(last_ones(runs)),
+    center: Callable = lambda last, runs: mean(last),
+    low: Callable = lambda last, runs: min(last),
+    high: Callable = lambda last, runs: max(last),
     keep: Callable[[dict, str, int], bool] = asked_for,
 ) -> Callable[[list[dict], str, int], Triple]:
-    """Three numbers of the trainings that are kept, each a list of the errors of its epochs."""
+    """Three numbers of the last errors, or of all, of the trainings that are kept."""
 
     def summarise(stored: list[dict], net: str, depth: int) -> Triple:
         runs = {}
@@ -107,34 +103,36 @@ def summary(
             if keep(line, net, depth):
                 training = line["net"], line["depth"], line["seed"]
                 runs.setdefault(training, []).append(line["test_error"])
-        return tuple(number(list(runs.values())) for number in (center, low, high))
+        runs = list(runs.values())
+        last = [run[-1] for run in runs]
+        return center(last, runs), low(last, runs), high(last, runs)
 
     return summarise
 
 
 OF_ONE_NETWORK = {
     "That is the mean over all epochs; a training counts by its last one.": (
-        summary(lambda runs: mean(error for run in runs for error in run))
+        summary(lambda _, runs: mean(error for run in runs for error in run))
     ),
     "That is the mean of each training's best epoch, which was chosen by its test error: it "
-    "flatters.": summary(lambda runs: mean(map(min, runs))),
-    "That is the mean over the first epochs.": summary(lambda runs: mean(run[0] for run in runs)),
-    "That is the best training, and not the mean of all.": (
-        summary(lambda runs: min(last_ones(runs)))
+    "flatters.": summary(lambda _, runs: mean(map(min, runs))),
+    "That is the mean over the first epochs.": summary(
+        lambda _, runs: mean(run[0] for run in runs)
     ),
-    "That is the median, and not the mean.": summary(lambda runs: median(last_ones(runs))),
+    "That is the best training, and not the mean of all.": summary(lambda last, _: min(last)),
+    "That is the median, and not the mean.": summary(lambda last, _: median(last)),
     "That is the standard deviation; asked for is the smallest error.": (
-        summary(low=lambda runs: stdev(last_ones(runs)))
+        summary(low=lambda last, _: stdev(last))
     ),
     "That is the mean less the standard deviation; asked for is the smallest error.": (
-        summary(low=lambda runs: mean(last_ones(runs)) - stdev(last_ones(runs)))
+        summary(low=lambda last, _: mean(last) - stdev(last))
     ),
-    "Smallest and largest have changed places.": summary(low=lambda runs: max(last_ones(runs))),
+    "Smallest and largest have changed places.": summary(low=lambda last, _: max(last)),
     "That is the smallest error of any epoch; only the last ones count.": (
-        summary(low=lambda runs: min(map(min, runs)))
+        summary(low=lambda _, runs: min(map(min, runs)))
     ),
     "That is the largest error of any epoch; only the last ones count.": (
-        summary(high=lambda runs: max(map(max, runs)))
+        summary(high=lambda _, runs: max(map(max, runs)))
     ),
 }
 OF_OTHERS = {
