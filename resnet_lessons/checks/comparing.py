@@ -4,13 +4,11 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
 from resnet_lessons.checks.copying import copy_weights
 from resnet_lessons.checks.verdict import Wrong
-from resnet_lessons.networks import BasicBlock
 
 
 def built(answer: Answer, *arguments: object, example: tuple[int, ...]) -> Module:
@@ -49,12 +47,6 @@ def same_outputs(
         mode = "train" if training else "eval"
         expect.close(run.output, right, f"the output in {mode} mode", {} if training else wrong)
         expect.unchanged(run)
-
-
-@torch.no_grad()
-def basic_branch(block: BasicBlock, x: Tensor) -> Tensor:
-    """F(x) of a basic block, in the mode that it is in."""
-    return block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x)))))
 
 
 def same_gradients(module: Module, reference: nn.Module, x: Tensor) -> None:

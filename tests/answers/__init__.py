@@ -2,8 +2,9 @@
 
 A wrong answer names the probe that must reject it, and words that the verdict must contain. A right
 one is written differently from the course's own solution. `@accepted` and `@rejected` decorate an
-answer, or are called with one, and `all_rejected` takes a table of them; `@right` and `@wrong`
-decorate functions without arguments that return an answer. One file a lesson.
+answer, or are called with one. `all_rejected` takes a table of those that a probe rejects, and
+`rejections` such tables for the probes of an exercise. `@right` and `@wrong` decorate functions
+without arguments that return an answer. One file a lesson.
 
 The known mistakes of the checks, and their solutions, are answers by construction. They come from
 another copy of a lesson's file, `learner("lesson_03")`: what a class of the course's own may not
@@ -68,6 +69,12 @@ def all_rejected(exercise: str, probe: str, table: dict[str, tuple[str, object]]
     """Answers that one probe rejects: to each kind what the verdict says, and the answer."""
     for kind, (says, answer) in table.items():
         rejected(exercise, kind, probe, says, answer)
+
+
+def rejections(exercise: str, tables: dict[str, dict[str, tuple[str, object]]]) -> None:
+    """Answers to one exercise: to each probe the table of those that it rejects."""
+    for probe, table in tables.items():
+        all_rejected(exercise, probe, table)
 
 
 def _added(answer: object, **about: object) -> Callable:
