@@ -98,10 +98,9 @@ class Exercise:
     solution: Callable[..., object] | None = None
     cases: Sequence[Form] = ()
     what: str | Callable[..., str] = ""
-    probes: list[Probe] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.probes.extend(case.of(self) for case in self.cases)
+        self.probes = [case.of(self) for case in self.cases]
 
     @property
     def mistakes(self) -> list[tuple[str, Mistake]]:
@@ -112,17 +111,6 @@ class Exercise:
             for says, variants in probe.mistakes.items()
             for variant in (variants if isinstance(variants, tuple) else (variants,))
         ]
-
-    def probe(
-        self, name: str, idea: str, hint: str, hidden: bool = False
-    ) -> Callable[[Callable[[Answer], None]], Callable[[Answer], None]]:
-        """Decorate a function that looks at an `Answer`: it becomes the next probe."""
-
-        def add(look: Callable[[Answer], None]) -> Callable[[Answer], None]:
-            self.probes.append(Probe(name, idea, hint, look, hidden))
-            return look
-
-        return add
 
     def __call__(self, answer: object) -> Verdict:
         """Judge a learner's answer by the probes that are not hidden."""

@@ -94,14 +94,6 @@ def unchanged(run: object) -> None:
         raise Wrong("The input tensor has other values after the call than before.")
 
 
-def parameter_count(module: Module, right: int, wrong: Mapping[int, str] | None = None) -> None:
-    """The number of parameters. `wrong`: numbers that known mistakes give, with a sentence each."""
-    seen = sum(p.numel() for p in module.parameters().values())
-    if seen != right:
-        mistake = (wrong or {}).get(seen, "")
-        raise Wrong(f"It has {seen:,} parameters; expected are {right:,}. {mistake}".rstrip())
-
-
 def own_work(answer: Answer, module: Module | None = None, allowed: tuple[str, ...] = ()) -> None:
     """The class is the learner's own, and so is what it is made of, down to torch's layers."""
     inside = {kind for _, kind in module.layers()} | module.borrowed() if module else set()

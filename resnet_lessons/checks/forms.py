@@ -87,7 +87,6 @@ from torch import Tensor, nn
 
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
-from resnet_lessons.checks.comparing import built
 from resnet_lessons.checks.copying import copy_weights
 from resnet_lessons.checks.exercise import Exercise, Mistake, Mistakes, Probe
 from resnet_lessons.checks.verdict import Wrong
@@ -231,6 +230,25 @@ class Case:
 
 
 # --- networks ---
+
+
+def built(answer: Answer, *arguments: object, example: tuple[int, ...]) -> Module:
+    """The module that the answer makes of `arguments`, after a run that gives lazy layers a shape.
+
+    Args:
+        example: shape of the input of that run.
+
+    Raises:
+        Wrong: it gives no module, or one with parameters that appear only in that run.
+    """
+    module = expect.as_module(answer(*arguments))
+    late = module.prepare(*example)
+    if late:
+        raise Wrong(
+            f"The parameter `{late[0]}` appears only when the module runs, so an optimizer made "
+            "before would not know it."
+        )
+    return module
 
 
 @dataclass(frozen=True, kw_only=True)

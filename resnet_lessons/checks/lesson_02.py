@@ -10,9 +10,8 @@ from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Module
-from resnet_lessons.checks.comparing import built
 from resnet_lessons.checks.exercise import Exercise, Probe
-from resnet_lessons.checks.forms import Case, Joints, Outputs, Parameters, Shapes, call
+from resnet_lessons.checks.forms import Case, Joints, Outputs, Parameters, Shapes, built, call
 from resnet_lessons.checks.picture_forms import Axes, Lines, drawn
 from resnet_lessons.checks.verdict import Wrong
 from resnet_lessons.networks import PlainBlock, cifar_resnet

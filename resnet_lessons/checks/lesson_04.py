@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from resnet_lessons import networks
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer
-from resnet_lessons.checks.comparing import built
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.forms import (
     Case,
@@ -18,6 +17,7 @@ from resnet_lessons.checks.forms import (
     Parameters,
     Shapes,
     biased,
+    built,
     edited,
     nothing,
     replaced,

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Broke, Module
-from resnet_lessons.checks.comparing import built
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import (
     Call,
@@ -22,6 +21,7 @@ from resnet_lessons.checks.forms import (
     Outputs,
     Parameters,
     Shapes,
+    built,
     call,
     edited,
 )

@@ -41,22 +41,6 @@ class Entry:
 BANK: list[Entry] = []
 
 
-def right(exercise: str, kind: str) -> Callable:
-    def add(make: Callable[[], object]) -> Callable[[], object]:
-        BANK.append(Entry(exercise, kind, make, right=True))
-        return make
-
-    return add
-
-
-def wrong(exercise: str, kind: str, probe: str, says: str) -> Callable:
-    def add(make: Callable[[], object]) -> Callable[[], object]:
-        BANK.append(Entry(exercise, kind, make, right=False, probe=probe, says=says))
-        return make
-
-    return add
-
-
 def accepted(exercise: str, kind: str, answer: object = None) -> Callable:
     return _added(answer, exercise=exercise, kind=kind, right=True)
 

@@ -1,5 +1,6 @@
 """What a check is made of: verdicts, the way it sees an answer, traces, copied weights."""
 
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from resnet_lessons import BasicBlock, Bottleneck, checks, resnet18
 from resnet_lessons.checks import expect
 from resnet_lessons.checks.answers import Answer, Broke, Module
 from resnet_lessons.checks.copying import copy_weights
-from resnet_lessons.checks.exercise import Exercise
+from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.tracing import trace
 from resnet_lessons.checks.verdict import NotAttempted, Verdict, Wrong
 from resnet_lessons.checks.watching import Call
@@ -23,15 +24,16 @@ X = torch.linspace(-1, 1, 2 * 3 * 6 * 5).reshape(2, 3, 6, 5)
 @pytest.fixture
 def ladder():
     """An exercise whose n-th probe asks for at least n, the last one hidden."""
-    exercise = Exercise("ladder", "9.9", "Climb", 1, 5, 10, "To climb.")
-    for step in (1, 2, 3, 4):
 
-        @exercise.probe(f"step {step}", f"idea {step}", f"hint {step}", hidden=step == 4)
-        def _(answer, step=step):
-            if answer.value() < step:
-                raise Wrong(f"It is below {step}.")
+    def at_least(least, answer):
+        if answer.value() < least:
+            raise Wrong(f"It is below {least}.")
 
-    return exercise
+    steps = [
+        Probe(f"step {n}", f"idea {n}", f"hint {n}", partial(at_least, n), hidden=n == 4)
+        for n in (1, 2, 3, 4)
+    ]
+    return Exercise("ladder", "9.9", "Climb", 1, 5, 10, "To climb.", cases=steps)
 
 
 # --- verdicts ---
@@ -82,10 +84,7 @@ def test_a_probe_that_stumbles_is_a_verdict_and_no_traceback(ladder):
 
 def test_a_check_is_repeatable_and_leaves_the_random_state(ladder):
     seen = []
-
-    @ladder.probe("random", "", "")
-    def _(answer):
-        seen.append(torch.rand(()).item())
+    ladder.probes.append(Probe("random", "", "", lambda answer: seen.append(torch.rand(()).item())))
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
