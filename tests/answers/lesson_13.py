@@ -385,11 +385,7 @@ rejections(
 
 # --- bug_curve ---
 
-accepted(
-    "bug_curve",
-    "zipped",
-    lambda label, errors: [*zip(range(1, 1 + len(errors)), errors, strict=True)],
-)
+accepted("bug_curve", "zipped", lambda _, e: [*zip(range(1, 1 + len(e)), e, strict=True)])
 rejections(
     "bug_curve",
     {
