@@ -16,11 +16,11 @@ from math import prod
 import torch
 from torch import Tensor
 
-from resnet_lessons.checks.answers import Module, Run
+from resnet_lessons.checks.answers import ForwardPass, ModuleView
 from resnet_lessons.checks.tracing import Operation
 from resnet_lessons.checks.watching import Call
 
-RECORDS = {kind.__name__: kind for kind in (Run, Operation, Call)}
+RECORDS = {kind.__name__: kind for kind in (ForwardPass, Operation, Call)}
 CONTAINERS = {kind.__name__: kind for kind in (tuple, list, set)}
 DTYPES = {
     name: getattr(torch, name)
@@ -57,7 +57,7 @@ class Broken(Lost):
         super().__init__(f"The code disturbed the grading and was stopped: {what}")
 
 
-def encode(value: object, number: Callable[[Module], int]) -> bytes:
+def encode(value: object, number: Callable[[ModuleView], int]) -> bytes:
     """The frame of a value; `number` gives the number by which the other side knows a module.
 
     Raises:
@@ -71,7 +71,7 @@ def encode(value: object, number: Callable[[Module], int]) -> bytes:
     return struct.pack(">II", len(header), len(body)) + header + body
 
 
-def _describe(value: object, tensors: list[Tensor], number: Callable[[Module], int]) -> object:
+def _describe(value: object, tensors: list[Tensor], number: Callable[[ModuleView], int]) -> object:
     """The value in JSON: what is no number or word is a list whose first item tells its kind."""
 
     def again(item: object) -> object:
@@ -82,7 +82,7 @@ def _describe(value: object, tensors: list[Tensor], number: Callable[[Module], i
     if isinstance(value, Tensor):
         tensors.append(_dense(value))
         return ["tensor", len(tensors) - 1]
-    if isinstance(value, Module):
+    if isinstance(value, ModuleView):
         return ["module", number(value)]
     for name, kind in CONTAINERS.items():
         if isinstance(value, kind):
@@ -107,7 +107,7 @@ def _dense(tensor: Tensor) -> Tensor:
     return tensor.resolve_conj().resolve_neg().contiguous()
 
 
-def decode(header: bytes, body: bytes, module: Callable[[int], Module]) -> object:
+def decode(header: bytes, body: bytes, module: Callable[[int], ModuleView]) -> object:
     """The value in a frame; `module` gives the module that a number stands for.
 
     Raises:
@@ -145,7 +145,7 @@ def _tensor(data: bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     return raw.view(dtype).reshape(shape)
 
 
-def _build(described: object, tensors: list[Tensor], module: Callable[[int], Module]) -> object:
+def _build(described: object, tensors: list[Tensor], module: Callable[[int], ModuleView]) -> object:
     def again(item: object) -> object:
         return _build(item, tensors, module)
 
@@ -171,8 +171,8 @@ def _build(described: object, tensors: list[Tensor], module: Callable[[int], Mod
 def _record(kind: type, values: dict[str, object]) -> object:
     """A record whose fields are of the kinds that the probes rely on."""
     record = kind(**values)
-    if kind is Run and not isinstance(record.output, Tensor):
-        raise TypeError("A run gives a tensor.")
+    if kind is ForwardPass and not isinstance(record.output, Tensor):
+        raise TypeError("A forward pass gives a tensor.")
     if kind is Operation:
         whole = (record.output, *record.inputs, *record.shape)
         if not isinstance(record.name, str) or any(type(number) is not int for number in whole):

@@ -1,7 +1,7 @@
 """An answer that lives in a worker, for probes that cannot tell it from one that lives here.
 
-Every public method of `Answer` and `Module` has its like here, which sends name and arguments to
-the worker and gives back what comes.
+Every public method of `Answer` and `ModuleView` has its like here, which sends name and arguments
+to the worker and gives back what comes.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from resnet_grading.protocol import Broken, Channel, Lost, TimeIsUp, decode, encode
 from resnet_grading.timing import PATIENCE, crowding
-from resnet_lessons.checks.answers import Answer, Broke, Module
+from resnet_lessons.checks.answers import Answer, Broke, ModuleView
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
 
 RAISED = {kind.__name__: kind for kind in (Broke, NotAttempted, Wrong)}
@@ -50,7 +50,7 @@ class RemoteWorker:
         """What the worker gives back.
 
         Raises:
-            Wrong, NotAttempted, Broke: as the worker's own `Answer` or `Module` would.
+            Wrong, NotAttempted, Broke: as the worker's own `Answer` or `ModuleView` would.
             Lost: nothing came, too late, or nonsense; then `lost` is set, and stays.
         """
         if self.lost:
@@ -83,7 +83,7 @@ def _result(reply: object) -> object:
     raise Broken("It sent no answer to what was asked.")
 
 
-def _number(module: Module) -> int:
+def _number(module: ModuleView) -> int:
     if not isinstance(module, RemoteModule):
         raise TypeError("Only a module that the worker holds can be handed to it.")
     return module.number
@@ -98,7 +98,7 @@ class RemoteAnswer(Answer):
         self.worker = worker
 
 
-class RemoteModule(Module):
+class RemoteModule(ModuleView):
     """The module that the worker knows by `number`."""
 
     def __init__(self, worker: RemoteWorker, number: int) -> None:
@@ -106,7 +106,7 @@ class RemoteModule(Module):
 
 
 def public(kind: type) -> list[str]:
-    """The methods by which probes look at an `Answer` or a `Module`."""
+    """The methods by which probes look at an `Answer` or a `ModuleView`."""
     methods = [name for name, thing in vars(kind).items() if inspect.isfunction(thing)]
     return [name for name in methods if not name.startswith("_") or name == "__call__"]
 
@@ -121,6 +121,6 @@ def _asking(name: str) -> Callable:
     return method
 
 
-for _kind, _remote in ((Answer, RemoteAnswer), (Module, RemoteModule)):
+for _kind, _remote in ((Answer, RemoteAnswer), (ModuleView, RemoteModule)):
     for _name in public(_kind):
         setattr(_remote, _name, _asking(_name))

@@ -19,7 +19,7 @@ from resnet_grading.cells import Notebook, Silent, in_a_sentence
 from resnet_grading.protocol import Channel, Lost, decode, encode
 from resnet_grading.timing import TimeLimit, limited
 from resnet_lessons.checks import answers
-from resnet_lessons.checks.answers import Answer, Broke, Module
+from resnet_lessons.checks.answers import Answer, Broke, ModuleView
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.verdict import NotAttempted, Verdict, Wrong
 
@@ -46,13 +46,13 @@ class Worker:
     """The state of one submission's process; `do_…` is what the judge may ask for."""
 
     def __init__(self) -> None:
-        self.modules: list[Module] = []
+        self.modules: list[ModuleView] = []
         self.notebook: Notebook | None = None
         self.answer: Answer | None = None
         self.seconds = 10.0
         quiet()
 
-    def number(self, module: Module) -> int:
+    def number(self, module: ModuleView) -> int:
         self.modules.append(module)
         return len(self.modules) - 1
 

@@ -1,6 +1,6 @@
 """A learner's answer, seen from outside: it is called with values and gives values back.
 
-A probe knows an answer only through `Answer` and `Module`. What goes in and what comes out are
+A probe knows an answer only through `Answer` and `ModuleView`. What goes in and what comes out are
 tensors, numbers, words, tuples, lists and dictionaries of these, so the answer may as well live in
 another process. Nothing here judges.
 """
@@ -57,7 +57,7 @@ class Answer:
         return named | self._borrowing.names
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """Call it, and see what it gives; a module comes back as a `Module`.
+        """Call it, and see what it gives; a module comes back as a `ModuleView`.
 
         Raises:
             NotAttempted: it gives nothing, or raises NotImplementedError.
@@ -88,11 +88,11 @@ class Answer:
             self(*args, **kwargs)
         return functions.names
 
-    def make(self, name: str, *args: object, seed: int = 0, **kwargs: object) -> "Module":
+    def make(self, name: str, *args: object, seed: int = 0, **kwargs: object) -> "ModuleView":
         """A network of the course, `resnet_lessons.<name>(…)`, to hand to the answer."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            return Module(getattr(resnet_lessons, name)(*args, **kwargs))
+            return ModuleView(getattr(resnet_lessons, name)(*args, **kwargs))
 
     def _attempted(self) -> object:
         if self._thing is None or self._thing is ...:
@@ -101,7 +101,7 @@ class Answer:
 
 
 @dataclass
-class Run:
+class ForwardPass:
     """One forward pass, and a backward pass where it was asked for.
 
     Attributes:
@@ -117,7 +117,7 @@ class Run:
     gradients: dict[str, Tensor | None] = field(default_factory=dict)
 
 
-class Module:
+class ModuleView:
     """A learner's module, or one of the course's that the learner's code is given."""
 
     def __init__(self, net: nn.Module) -> None:
@@ -145,11 +145,11 @@ class Module:
         """Whether it and the modules inside, by name, are in training mode."""
         return {name: module.training for name, module in self.net.named_modules()}
 
-    def inside(self, name: str) -> "Module":
+    def inside(self, name: str) -> "ModuleView":
         """A new module that has this one as its only part, called `name`."""
         outer = nn.Sequential()
         outer.add_module(name, self.net)
-        return Module(outer)
+        return ModuleView(outer)
 
     def prepare(self, *shape: int) -> list[str]:
         """Run once with ones, so that lazy layers get their shape.
@@ -203,7 +203,7 @@ class Module:
 
     def run(
         self, x: Tensor, training: bool = False, gradient: Tensor | None = None, **kwargs: object
-    ) -> Run:
+    ) -> ForwardPass:
         """Run it on `x`, and backwards from `gradient` of the output where one is given.
 
         Raises:
@@ -219,7 +219,7 @@ class Module:
             output = _called(lambda: self.net(handed, **kwargs))
         if not isinstance(output, Tensor):
             raise Wrong(f"It gives {_short(output)}, but a tensor is asked for.")
-        run = Run(output.detach().clone(), not torch.equal(handed.detach(), leaf.detach()))
+        run = ForwardPass(output.detach().clone(), not torch.equal(handed.detach(), leaf.detach()))
         if gradient is not None and gradient.shape == output.shape:
             if output.requires_grad:
                 _called(lambda: output.backward(gradient) or True)
@@ -239,8 +239,8 @@ class Module:
 
 
 def _given(value: object) -> object:
-    """What the answer is called with: a copy of a tensor, the net of a `Module`."""
-    if isinstance(value, Module):
+    """What the answer is called with: a copy of a tensor, the net of a `ModuleView`."""
+    if isinstance(value, ModuleView):
         return value.net
     if isinstance(value, Tensor):
         return value.clone()
@@ -293,7 +293,7 @@ def _plain(value: object) -> object:
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     if isinstance(value, nn.Module):
-        return Module(value)
+        return ModuleView(value)
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, list | tuple):  # torch.Size is a tuple

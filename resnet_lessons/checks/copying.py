@@ -9,14 +9,14 @@ from collections import defaultdict
 
 from torch import Tensor
 
-from resnet_lessons.checks.answers import Module
+from resnet_lessons.checks.answers import ModuleView
 from resnet_lessons.checks.tracing import Operation
 from resnet_lessons.checks.verdict import Wrong
 
 Key = tuple[object, ...]
 
 
-def copy_weights(learner: Module, reference: Module, x: Tensor) -> None:
+def copy_weights(learner: ModuleView, reference: ModuleView, x: Tensor) -> None:
     """Give `learner` the parameters and statistics of `reference`, both run on `x` to see them.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.verdict import Wrong
 
 # Not to be returned where a learner's own work is asked for.
@@ -21,7 +21,7 @@ def equal(
         wrong: what known mistakes give, by a sentence that names the mistake: it is told where it
             fits.
     """
-    if isinstance(seen, Tensor | Module):  # neither is equal to a plain value
+    if isinstance(seen, Tensor | ModuleView):  # neither is equal to a plain value
         raise Wrong(f"{_capital(what)} is {_worded(seen)}; expected is {_worded(right)}.")
     if isinstance(seen, bool) != isinstance(right, bool) or seen != right:
         named = [mistake for mistake, value in (wrong or {}).items() if value == seen]
@@ -89,12 +89,14 @@ def close(
 
 
 def unchanged(run: object) -> None:
-    """The input of a `Run` was left alone."""
+    """The input of a `ForwardPass` was left alone."""
     if run.changed_input:
         raise Wrong("The input tensor has other values after the call than before.")
 
 
-def own_work(answer: Answer, module: Module | None = None, allowed: tuple[str, ...] = ()) -> None:
+def own_work(
+    answer: Answer, module: ModuleView | None = None, allowed: tuple[str, ...] = ()
+) -> None:
     """The class is the learner's own, and so is what it is made of, down to torch's layers."""
     inside = {kind for _, kind in module.layers()} | module.borrowed() if module else set()
     for name in sorted(answer.origins() | inside):
@@ -104,9 +106,9 @@ def own_work(answer: Answer, module: Module | None = None, allowed: tuple[str, .
             )
 
 
-def as_module(thing: object, what: str = "The call") -> Module:
+def as_module(thing: object, what: str = "The call") -> ModuleView:
     """What the answer gave is a module."""
-    if not isinstance(thing, Module):
+    if not isinstance(thing, ModuleView):
         raise Wrong(f"{what} gives {_worded(thing)}; an `nn.Module` is asked for.")
     return thing
 
@@ -134,7 +136,7 @@ def times(numbers: tuple[int, ...]) -> str:
 def _worded(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {times(value.shape)}"
-    if isinstance(value, Module):
+    if isinstance(value, ModuleView):
         return "a module"
     text = repr(value)
     return f"`{text}`" if len(text) <= 80 else f"a {type(value).__name__}"

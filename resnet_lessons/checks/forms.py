@@ -86,7 +86,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.copying import copy_weights
 from resnet_lessons.checks.exercise import Exercise, Mistake, Mistakes, Probe
 from resnet_lessons.checks.verdict import Wrong
@@ -232,7 +232,7 @@ class Case:
 # --- networks ---
 
 
-def built(answer: Answer, *arguments: object, example: tuple[int, ...]) -> Module:
+def built(answer: Answer, *arguments: object, example: tuple[int, ...]) -> ModuleView:
     """The module that the answer makes of `arguments`, after a run that gives lazy layers a shape.
 
     Args:
@@ -261,7 +261,7 @@ class Network(Case):
         arguments, x = given.args
         return call(arguments, x if isinstance(x, Tensor) else torch.randn(*x))
 
-    def made(self, answer: Answer, arguments: Sequence[object], x: Tensor) -> Module:
+    def made(self, answer: Answer, arguments: Sequence[object], x: Tensor) -> ModuleView:
         """The module, after a run that gives lazy layers their shape."""
         return built(answer, *arguments, example=tuple(x.shape))
 
@@ -340,9 +340,9 @@ class Weighed(Network):
 
     def prepared(self, exercise: Exercise, given: Call) -> Call:
         arguments, x = super().prepared(exercise, given).args
-        return call(arguments, x, Module(expect.stir(exercise.solution(*arguments))))
+        return call(arguments, x, ModuleView(expect.stir(exercise.solution(*arguments))))
 
-    def weighed(self, answer: Answer, given: Call) -> Module:
+    def weighed(self, answer: Answer, given: Call) -> ModuleView:
         """The module, with the weights of the solution."""
         arguments, x, reference = given.args[:3]
         module = self.made(answer, arguments, x)

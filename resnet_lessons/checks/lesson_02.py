@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import Case, Joints, Outputs, Parameters, Shapes, built, call
 from resnet_lessons.checks.picture_forms import Axes, Lines, drawn
@@ -276,11 +276,11 @@ Stirred = tuple[int, int, dict[str, Tensor]]
 def stirred(depth: int, width: int = 4) -> Stirred:
     """What makes a plain network: depth, width, and weights and statistics unlike fresh ones."""
     net = cifar_resnet(depth, residual=False, width=width, in_channels=1)
-    module = Module(expect.stir(net))
+    module = ModuleView(expect.stir(net))
     return depth, width, {**module.parameters(), **module.buffers()}
 
 
-def plain(answer: Answer, depth: int, width: int = 4, values: dict | None = None) -> Module:
+def plain(answer: Answer, depth: int, width: int = 4, values: dict | None = None) -> ModuleView:
     """A plain network for the answer, a fresh one where it is given no values."""
     module = answer.make("cifar_resnet", depth, residual=False, width=width, in_channels=1)
     module.load(values or {})

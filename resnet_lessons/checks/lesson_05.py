@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import Call, Case, call
 from resnet_lessons.checks.verdict import Wrong
@@ -226,7 +226,7 @@ def batch(count: int, size: tuple = SMALL) -> tuple[Tensor, Tensor]:
     return torch.randn(count, channels, 8, 8), torch.randint(classes, (count,))
 
 
-def values(net: Module, averages: bool) -> Tensor:
+def values(net: ModuleView, averages: bool) -> Tensor:
     """The weights in one row, and the running averages behind them if they are asked for."""
     rows = [*net.parameters().values()]
     if averages:
@@ -407,13 +407,13 @@ def judged(sizes: dict[int, int], classes: int = 10, training: bool = False) -> 
     batches = []
     for count, wrong in sizes.items():
         images = torch.randn(count, 1, 8, 8)
-        labels = Module(net).run(images).output.argmax(1)
+        labels = ModuleView(net).run(images).output.argmax(1)
         labels[:wrong] = (labels[:wrong] + 1) % classes
         batches.append((images, labels))
     return call(net.state_dict(), batches, training)
 
 
-def tried(answer: Answer, state: dict, batches: list, training: bool) -> tuple[object, Module]:
+def tried(answer: Answer, state: dict, batches: list, training: bool) -> tuple[object, ModuleView]:
     """What the answer gives, and the network that it was given."""
     net = answer.make("cifar_resnet", 8, True, 4, 1, len(state["fc.bias"]))
     net.load(state)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import Call, Case, Sight, call, same_count
 from resnet_lessons.checks.picture_forms import Axes, Panel, labelled, near, panel
@@ -199,16 +199,16 @@ def handed(*size: int | bool) -> Call:
     return call(size, values, torch.randn(4, size[3], 8, 8))
 
 
-def state(net: Module) -> dict[str, Tensor]:
+def state(net: ModuleView) -> dict[str, Tensor]:
     return {**net.parameters(), **net.buffers()}
 
 
-def changed(net: Module, values: dict[str, Tensor]) -> list[str]:
+def changed(net: ModuleView, values: dict[str, Tensor]) -> list[str]:
     own = state(net)
     return [name for name, value in values.items() if not torch.equal(own[name], value)]
 
 
-def pair(answer: Answer, size: tuple, values: dict[str, Tensor]) -> tuple[Module, Module]:
+def pair(answer: Answer, size: tuple, values: dict[str, Tensor]) -> tuple[ModuleView, ModuleView]:
     """The plain network, and its twin."""
     plain = answer.make("cifar_resnet", *size)
     plain.load(values)
@@ -661,7 +661,7 @@ def measured(name: str, size: tuple = SMALL, images: int = 12, training: bool = 
 
 def tried(
     answer: Answer, name: str, size: tuple, values: dict, x: Tensor, training: bool
-) -> tuple[object, Module]:
+) -> tuple[object, ModuleView]:
     """What the answer gives, and the network that it was given."""
     net = answer.make("cifar_resnet", *size)
     net.load(values)

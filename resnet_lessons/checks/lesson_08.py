@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.exercise import Exercise
 from resnet_lessons.checks.forms import Call, Case, call, keeping, same_shape
 from resnet_lessons.checks.verdict import Wrong
@@ -166,11 +166,11 @@ def branch_removed(net: nn.Module, name: str) -> nn.Module:
 
 def operation(name: str, shortcut: str = "padding") -> Call:
     """A block, the weights of a network that has it, and images."""
-    net = Module(expect.stir(cifar_resnet(14, width=4, shortcut=shortcut)))
+    net = ModuleView(expect.stir(cifar_resnet(14, width=4, shortcut=shortcut)))
     return call(name, {**net.parameters(), **net.buffers()}, torch.randn(4, 3, 12, 12), shortcut)
 
 
-def patient(answer: Answer, values: dict[str, Tensor], shortcut: str) -> Module:
+def patient(answer: Answer, values: dict[str, Tensor], shortcut: str) -> ModuleView:
     net = answer.make("cifar_resnet", 14, width=4, shortcut=shortcut)
     net.load(values)
     return net

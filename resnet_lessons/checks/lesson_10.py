@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Module
+from resnet_lessons.checks.answers import Answer, ModuleView
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import Call, Case, call, keeping, same_shape
 from resnet_lessons.checks.verdict import Wrong
@@ -23,7 +23,7 @@ def with_new_head(net: nn.Module, num_classes: int) -> nn.Module:
     return net
 
 
-def made_of_six_classes(answer: Answer, classes: int, seed: int) -> tuple[Module, dict]:
+def made_of_six_classes(answer: Answer, classes: int, seed: int) -> tuple[ModuleView, dict]:
     """What the answer makes of a network for six classes, and the weights of that."""
     net = answer.make("cifar_resnet", 8, width=4, num_classes=6, seed=seed)
     before = net.parameters()
@@ -47,7 +47,7 @@ def only_the_head_learns(answer: Answer) -> None:
         )
 
 
-def is_among(value: Tensor, made: Module) -> bool:
+def is_among(value: Tensor, made: ModuleView) -> bool:
     return any(torch.equal(value, other) for other in made.parameters().values())
 
 

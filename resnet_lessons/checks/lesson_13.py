@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Broke, Module
+from resnet_lessons.checks.answers import Answer, Broke, ModuleView
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.forms import (
     Call,
@@ -502,7 +502,7 @@ def batches(count: int, *sizes: int, training: bool = True) -> list[Call]:
     return [call(before, training, images, labels, size) for size in sizes]
 
 
-def prepared_net(answer: Answer, before: Tensor, training: bool) -> Module:
+def prepared_net(answer: Answer, before: Tensor, training: bool) -> ModuleView:
     """A network whose statistics are unlike those of a batch, left in either mode."""
     net = answer.make("cifar_resnet", 8, width=4, in_channels=1, seed=1)
     net.run(before, training=True)
@@ -567,7 +567,7 @@ def load_unwrapped(net: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     return net
 
 
-def state_of(net: Module, prefix: str = "") -> dict[str, Tensor]:
+def state_of(net: ModuleView, prefix: str = "") -> dict[str, Tensor]:
     tensors = {**net.parameters(), **net.buffers()}
     return {prefix + name: value for name, value in tensors.items()}
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from resnet_lessons import BasicBlock, Bottleneck, checks, resnet18
 from resnet_lessons.checks import expect
-from resnet_lessons.checks.answers import Answer, Broke, Module
+from resnet_lessons.checks.answers import Answer, Broke, ModuleView
 from resnet_lessons.checks.copying import copy_weights
 from resnet_lessons.checks.exercise import Exercise, Probe
 from resnet_lessons.checks.tracing import trace
@@ -145,7 +145,7 @@ def test_a_stub_is_not_attempted_whatever_it_looks_like():
         raise NotImplementedError
 
     with pytest.raises(NotAttempted):
-        Module(Block()).run(X)
+        ModuleView(Block()).run(X)
     for stub in (unwritten, lambda x: None, lambda x: ...):
         with pytest.raises(NotAttempted):
             Answer(stub)(X)
@@ -227,7 +227,7 @@ def test_a_change_of_an_argument_is_seen():
 
 
 def test_calls_of_a_given_module_are_noted():
-    module = Module(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    module = ModuleView(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
 
     def use(net, x):
         net(x)
@@ -244,7 +244,7 @@ def test_calls_of_a_given_module_are_noted():
 
 
 def test_modes_and_hooks_of_a_given_module_are_seen():
-    module = Module(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    module = ModuleView(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
     module.set_mode(False)
     assert module.modes() == {"": False, "0": False, "1": False}
     Answer(lambda net: net[1].train())(module)
@@ -254,7 +254,7 @@ def test_modes_and_hooks_of_a_given_module_are_seen():
 
 
 def test_a_module_can_be_put_inside_another():
-    module = Module(nn.Conv2d(3, 4, 1)).inside("part")
+    module = ModuleView(nn.Conv2d(3, 4, 1)).inside("part")
     assert list(module.parameters()) == ["part.weight", "part.bias"]
 
 
@@ -265,8 +265,8 @@ def test_parameters_that_appear_in_forward_are_told_from_lazy_ones():
                 self.inner = nn.Conv2d(3, 4, 1)
             return self.inner(x)
 
-    assert Module(Late()).prepare(1, 3, 5, 5) == ["inner.bias", "inner.weight"]
-    lazy = Module(nn.Sequential(nn.LazyConv2d(4, 1), nn.LazyBatchNorm2d()))
+    assert ModuleView(Late()).prepare(1, 3, 5, 5) == ["inner.bias", "inner.weight"]
+    lazy = ModuleView(nn.Sequential(nn.LazyConv2d(4, 1), nn.LazyBatchNorm2d()))
     assert lazy.prepare(1, 3, 5, 5) == []
     assert lazy.parameters()["0.weight"].shape == (4, 3, 1, 1)
 
@@ -274,16 +274,16 @@ def test_parameters_that_appear_in_forward_are_told_from_lazy_ones():
 def test_a_run_sees_the_change_of_its_input_and_all_gradients():
     net = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
     gradient = torch.ones(2, 2, 6, 5)
-    run = Module(net).run(X, training=True, gradient=gradient)
+    run = ModuleView(net).run(X, training=True, gradient=gradient)
     assert run.changed_input
     assert set(run.gradients) == {"1.weight", "1.bias", "2.weight", "2.bias"}
     leaf = X.clone().requires_grad_()
     F.conv2d(leaf.relu(), net[1].weight.detach(), net[1].bias.detach()).sum().backward()
-    plain = Module(net[1]).run(X.relu(), gradient=gradient)
+    plain = ModuleView(net[1]).run(X.relu(), gradient=gradient)
     assert not plain.changed_input
     assert torch.allclose(plain.input_gradient * (X > 0), leaf.grad)
     assert torch.equal(
-        Module(nn.Flatten(0)).run(X, gradient=torch.ones(X.numel())).input_gradient,
+        ModuleView(nn.Flatten(0)).run(X, gradient=torch.ones(X.numel())).input_gradient,
         torch.ones_like(X),
     )
 
@@ -293,11 +293,11 @@ def test_a_detached_output_has_a_zero_gradient():
         def forward(self, x):
             return x.detach()
 
-    assert not Module(Cut()).run(X, gradient=torch.ones_like(X)).input_gradient.any()
+    assert not ModuleView(Cut()).run(X, gradient=torch.ones_like(X)).input_gradient.any()
 
 
 def test_loading_writes_parameters_and_statistics():
-    module = Module(nn.BatchNorm2d(3))
+    module = ModuleView(nn.BatchNorm2d(3))
     module.load({"weight": torch.full((3,), 2.0), "running_var": torch.full((3,), 4.0)})
     assert torch.allclose(module.run(X).output, X, atol=1e-4)
 
@@ -398,28 +398,28 @@ class Renamed(nn.Module):
 
 def test_weights_find_their_layer_under_any_name_and_order():
     # 8 in and 8 inside: the shapes of `up` and of the shortcut are the same.
-    mine, reference = Module(Renamed(8, 8, 2)), expect.stir(Bottleneck(8, 8, 2))
+    mine, reference = ModuleView(Renamed(8, 8, 2)), expect.stir(Bottleneck(8, 8, 2))
     x = torch.randn(2, 8, 7, 6)
-    copy_weights(mine, Module(reference), x)
-    assert torch.allclose(mine.run(x).output, Module(reference).run(x).output, atol=1e-6)
+    copy_weights(mine, ModuleView(reference), x)
+    assert torch.allclose(mine.run(x).output, ModuleView(reference).run(x).output, atol=1e-6)
     assert torch.allclose(
-        mine.run(x, True).output, Module(reference).run(x, True).output, atol=1e-5
+        mine.run(x, True).output, ModuleView(reference).run(x, True).output, atol=1e-5
     )
 
 
 def test_a_whole_network_is_copied():
-    mine, reference = Module(resnet18(num_classes=5)), expect.stir(resnet18(num_classes=5))
+    mine, reference = ModuleView(resnet18(num_classes=5)), expect.stir(resnet18(num_classes=5))
     x = torch.randn(1, 3, 40, 40)
-    copy_weights(mine, Module(reference), x)
-    assert torch.equal(mine.run(x).output, Module(reference).run(x).output)
+    copy_weights(mine, ModuleView(reference), x)
+    assert torch.equal(mine.run(x).output, ModuleView(reference).run(x).output)
 
 
 def test_layers_that_do_not_pair_are_told():
     x = torch.randn(1, 8, 6, 6)
     with pytest.raises(Wrong, match=r"runs 2 convolutions and 2 batch norm.*expected are 3 conv"):
-        copy_weights(Module(BasicBlock(8, 8)), Module(BasicBlock(8, 8, 2)), x)
+        copy_weights(ModuleView(BasicBlock(8, 8)), ModuleView(BasicBlock(8, 8, 2)), x)
     with pytest.raises(Wrong, match=r"weights of shape \(8, 8, 1, 1\).*\(8, 8, 3, 3\)"):
-        copy_weights(Module(nn.Conv2d(8, 8, 1)), Module(nn.Conv2d(8, 8, 3, padding=1)), x)
+        copy_weights(ModuleView(nn.Conv2d(8, 8, 1)), ModuleView(nn.Conv2d(8, 8, 3, padding=1)), x)
 
 
 # --- comparisons ---

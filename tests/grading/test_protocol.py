@@ -24,7 +24,7 @@ from resnet_grading.remote import (
 )
 from resnet_grading.sandbox import Limits
 from resnet_lessons.checks import EXERCISES
-from resnet_lessons.checks.answers import Answer, Broke, Module, Run
+from resnet_lessons.checks.answers import Answer, Broke, ForwardPass, ModuleView
 from resnet_lessons.checks.tracing import Operation
 from resnet_lessons.checks.verdict import NotAttempted, Wrong
 
@@ -65,8 +65,8 @@ def test_tensors_arrive_as_they_are(dtype, shape):
 
 
 def test_a_run_and_a_module_arrive():
-    run = Run(torch.ones(2), False, None, {"weight": torch.ones(1), "bias": None})
-    seen = crossed((run, Module(nn.Identity())))
+    run = ForwardPass(torch.ones(2), False, None, {"weight": torch.ones(1), "bias": None})
+    seen = crossed((run, ModuleView(nn.Identity())))
     assert torch.equal(seen[0].output, run.output) and seen[0].gradients["bias"] is None
     assert seen[1] == 7
 
@@ -93,7 +93,7 @@ LIES = {
     "no header": (b"[]", b""),
     "an unknown kind": (header(["object", "os.system"]), b""),
     "an unknown record": (header(["record", "Popen", {}]), b""),
-    "a record with other fields": (header(["record", "Run", {"output": 3}]), b""),
+    "a record with other fields": (header(["record", "ForwardPass", {"output": 3}]), b""),
     "an operation of words": (
         header(["record", "Operation", {"name": "a", "inputs": ["tuple", "x"], "output": 1,
                                         "shape": ["tuple"]}]), b""),
@@ -204,8 +204,8 @@ def test_where_many_processes_want_to_run_the_clock_may_show_more(ends, monkeypa
 
 def test_every_method_of_the_vocabulary_goes_across():
     assert {"__call__", "value", "origins", "make"} <= set(public(Answer))
-    assert {"run", "load", "parameters", "trace", "prepare"} <= set(public(Module))
-    for kind, ours in ((Answer, RemoteAnswer), (Module, RemoteModule)):
+    assert {"run", "load", "parameters", "trace", "prepare"} <= set(public(ModuleView))
+    for kind, ours in ((Answer, RemoteAnswer), (ModuleView, RemoteModule)):
         for name in public(kind):
             assert getattr(ours, name) is not getattr(kind, name)
 
