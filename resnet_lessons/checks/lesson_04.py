@@ -383,7 +383,7 @@ def same_places(
         raise Wrong(f"There is a name too many: `{min(extra)}`.")
 
 
-def translation(name: str, pattern: str, of: Callable = networks.resnet18, **texts) -> Case:
+def translation(name: str, pattern: str, of: Callable = networks.resnet18, **texts: object) -> Case:
     """A case that compares what became of the names that match the pattern."""
 
     def given() -> list[tuple[State, str]]:

@@ -32,7 +32,15 @@ from resnet_lessons.checks.verdict import Wrong
 # --- 7.1 ---
 
 
-def price(layers: list[tuple], height: int, width: int, power=1, bias=0, at="output", up=True):
+def price(
+    layers: list[tuple],
+    height: int,
+    width: int,
+    power: int = 1,
+    bias: int = 0,
+    at: str = "output",
+    up: bool = True,
+) -> tuple[int, int]:
     """Parameters and multiply-adds; the options are known mistakes."""
     parameters = work = 0
     image = height, width
@@ -146,10 +154,13 @@ def counted(
     stride: int,
     groups: int,
     base_width: int,
-    projects=lambda i, c, s: s != 1 or i != 4 * c,
-    inside=lambda channels, groups, group: (groups * group, groups),
-    expansion=4,
-    norm=2,
+    projects: Callable[..., bool] = lambda i, c, s: s != 1 or i != 4 * c,
+    inside: Callable[..., tuple[int, int]] = lambda channels, groups, group: (
+        groups * group,
+        groups,
+    ),
+    expansion: int = 4,
+    norm: int = 2,
 ) -> int:
     """Parameters of a bottleneck; the options are known mistakes."""
     group, out = channels * base_width // 64, expansion * channels
@@ -251,7 +262,14 @@ def projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequentia
 
 
 class Block(nn.Module):
-    def __init__(self, in_channels, channels, stride=1, groups=1, base_width=64) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int = 1,
+        groups: int = 1,
+        base_width: int = 64,
+    ) -> None:
         super().__init__()
         width, out = groups * (channels * base_width // 64), 4 * channels
         self.branch = nn.Sequential(

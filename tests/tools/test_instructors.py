@@ -67,8 +67,8 @@ def test_the_example_of_a_new_exercise_works(course):
             file = course / path
             file.write_text(f"{file.read_text(encoding='utf-8')}\n\n{text}", encoding="utf-8")
     said = run(course, "add-exercise")
-    assert re.search(r"wrong  one convolution +caught +one width", said)
-    assert "right words: 2 of 2 (0 escaped)\nright answers accepted: 1 of 1" in said
+    assert re.search(r"wrong  That is one convolution\. +caught +one width", said)
+    assert "right words: 2 of 2 (0 escaped)\nright answers accepted: 2 of 2" in said
     sheet = nbformat.read(course / "notebooks" / "exercises" / f"{NAME}.ipynb", as_version=4)
     text = "\n".join(cell.source for cell in sheet.cells)
     assert "## 3.6 · What a block costs\n\n●○○ · 5 minutes · 2 points\n" in text
