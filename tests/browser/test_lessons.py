@@ -84,9 +84,7 @@ def test_what_the_course_writes_is_readable_in_both_themes(lab, server, theme):
         lab.write(
             "theme.ipynb",
             [
-                "from resnet_lessons import checks, cifar_resnet, shape_table, widgets\n"
-                "from resnet_lessons.report import table\n"
-                "from IPython.display import Markdown",
+                "from resnet_lessons import checks, cifar_resnet, shape_table, widgets",
                 "checks.shortcut_kind(lambda i, o, s: 'identity' if i == o and s == 1 else "
                 "'projection')",
                 "checks.shortcut_kind(lambda i, o, s: 'identity')",
