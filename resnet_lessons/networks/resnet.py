@@ -115,9 +115,15 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def _named(name: str, layers: Sequence[int], block: Callable[..., nn.Module], title: str):
-    """The function `name`, which builds a network of these blocks; `title` begins its docstring."""
-    # What it returns is not annotated, so that editors show the arguments of `build`.
+HE, XIE = "He et al. 2015, Table 1", "Xie et al. 2016"
+ZAGORUYKO = "Zagoruyko and Komodakis 2016"
+
+
+def _named(name: str, layers: Sequence[int], block: Callable[..., nn.Module], of: str, paper: str):
+    """The function `name`, which builds a network of these blocks; `of` says what it is, in short.
+
+    What it returns is not annotated here, so that editors show the arguments of `build`.
+    """
 
     def build(
         num_classes: int = 1000,
@@ -130,7 +136,7 @@ def _named(name: str, layers: Sequence[int], block: Callable[..., nn.Module], ti
         return with_weights(net, name, weights)
 
     build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"""{title} parameters by default.
+    build.__doc__ = f"""{of} parameters by default. {paper}.
 
     {" + ".join(map(str, layers))} blocks. Images N×in_channels×H×W to class scores N×num_classes;
     arguments and errors as in `ResNet`. `weights` are published ones, by the names that
@@ -139,23 +145,40 @@ def _named(name: str, layers: Sequence[int], block: Callable[..., nn.Module], ti
     return build
 
 
-# He et al. 2015, Table 1: basic blocks in two of them, bottlenecks in the others.
-resnet18 = _named("resnet18", (2, 2, 2, 2), BasicBlock, "ResNet-18: 11,689,512")
-resnet34 = _named("resnet34", (3, 4, 6, 3), BasicBlock, "ResNet-34: 21,797,672")
-resnet50 = _named("resnet50", (3, 4, 6, 3), Bottleneck, "ResNet-50: 25,557,032")
-resnet101 = _named("resnet101", (3, 4, 23, 3), Bottleneck, "ResNet-101: 44,549,160")
-resnet152 = _named("resnet152", (3, 8, 36, 3), Bottleneck, "ResNet-152: 60,192,808")
+resnet18 = _named("resnet18", (2, 2, 2, 2), BasicBlock, "ResNet-18: 11,689,512", HE)
+resnet34 = _named("resnet34", (3, 4, 6, 3), BasicBlock, "ResNet-34: 21,797,672", HE)
+resnet50 = _named("resnet50", (3, 4, 6, 3), Bottleneck, "ResNet-50: 25,557,032", HE)
+resnet101 = _named("resnet101", (3, 4, 23, 3), Bottleneck, "ResNet-101: 44,549,160", HE)
+resnet152 = _named("resnet152", (3, 8, 36, 3), Bottleneck, "ResNet-152: 60,192,808", HE)
 
-# Xie et al. 2016: the 3×3 convolutions in 32 groups, of 4 channels or of 8.
-_32x4d, _32x8d = (partial(Bottleneck, groups=32, base_width=width) for width in (4, 8))
-resnext50_32x4d = _named("resnext50_32x4d", (3, 4, 6, 3), _32x4d, "ResNeXt-50 32×4d: 25,028,904")
+# The 3×3 convolutions in 32 groups, of 4 channels or of 8.
+resnext50_32x4d = _named(
+    "resnext50_32x4d",
+    (3, 4, 6, 3),
+    partial(Bottleneck, groups=32, base_width=4),
+    "ResNeXt-50 32×4d: 25,028,904",
+    XIE,
+)
 resnext101_32x8d = _named(
-    "resnext101_32x8d", (3, 4, 23, 3), _32x8d, "ResNeXt-101 32×8d: 88,791,336"
+    "resnext101_32x8d",
+    (3, 4, 23, 3),
+    partial(Bottleneck, groups=32, base_width=8),
+    "ResNeXt-101 32×8d: 88,791,336",
+    XIE,
 )
 
-# Zagoruyko and Komodakis 2016: the 3×3 convolutions twice as wide.
-_wide = partial(Bottleneck, base_width=128)
-wide_resnet50_2 = _named("wide_resnet50_2", (3, 4, 6, 3), _wide, "Wide ResNet-50-2: 68,883,240")
+# The 3×3 convolutions twice as wide.
+wide_resnet50_2 = _named(
+    "wide_resnet50_2",
+    (3, 4, 6, 3),
+    partial(Bottleneck, base_width=128),
+    "Wide ResNet-50-2: 68,883,240",
+    ZAGORUYKO,
+)
 wide_resnet101_2 = _named(
-    "wide_resnet101_2", (3, 4, 23, 3), _wide, "Wide ResNet-101-2: 126,886,696"
+    "wide_resnet101_2",
+    (3, 4, 23, 3),
+    partial(Bottleneck, base_width=128),
+    "Wide ResNet-101-2: 126,886,696",
+    ZAGORUYKO,
 )

@@ -6,7 +6,9 @@ double precision on small images, and in single precision on larger ones.
 """
 
 import copy
+import inspect
 import pickle
+import re
 from functools import partial
 
 import pytest
@@ -217,3 +219,13 @@ def test_thin_networks_for_small_images_have_their_own_stages_and_channels():
         (2, 28, 4, 4),
     ]
     assert net.fc.in_features == 28 and table.output == (2, 10)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_named_network_is_a_function_of_its_name_that_says_what_it_builds(name):
+    build = getattr(resnet_lessons, name)
+    assert (build.__name__, build.__module__) == (name, "resnet_lessons.networks.resnet")
+    assert pickle.loads(pickle.dumps(build)) is build
+    assert list(inspect.signature(build).parameters)[:3] == ["num_classes", "in_channels", "stem"]
+    assert f"{PARAMETERS[name]:,} parameters" in build.__doc__
+    assert re.search(r"(19|20)\d\d", build.__doc__), "its paper"
