@@ -1,6 +1,7 @@
 """What several test files share, and what keeps all of them from the network."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# A shell that starts the tests in the background lets them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests run side by side: a thread each, or they wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The folder with real data sets that some tests read where there is one; no other test sees it. It
